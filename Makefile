@@ -1,0 +1,56 @@
+# `make demo` and `make test` need nothing but Python 3.11 or newer and make: they set up .venv by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+export FT_ASSETS_HOME ?= $(CURDIR)/.ft_assets
+SIZE ?= full
+
+.PHONY: install demo test ui bench lint format wheel clean help
+
+help:
+	@echo "make demo            a simulated week, from landed files to clamped features, in real Dagster runs"
+	@echo "make demo DATA=DIR   the same for a folder of your own files"
+	@echo "make ui              Dagster's UI on the same home"
+	@echo "make test            the tests (set up first); make lint: ruff and mypy"
+	@echo "make bench           the tables of the benchmark (SIZE=small: minutes)"
+
+install: $(INSTALLED)
+
+$(INSTALLED): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[encoder,dev]'
+	touch $(INSTALLED)
+
+demo: install
+ifdef DATA
+	$(BIN)/ft-assets land --format auto $(DATA)
+else
+	$(BIN)/ft-assets simulate --days 7 --sessions 300 --seed 0
+endif
+	$(BIN)/ft-assets run
+	@echo "Open the UI on it with: make ui"
+
+ui: install
+	$(BIN)/ft-assets ui
+
+test: install
+	$(BIN)/python -m pytest
+
+bench: install
+	SIZE=$(SIZE) $(BIN)/python -m benchmarks
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: install
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean:
+	rm -rf .ft_assets dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,166 @@
+"""``ft-assets``: land files, run what is new, look at what came of it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+import ft_assets
+from ft_assets import schemas
+from ft_assets.lake import Home
+
+F = TypeVar("F", bound=Callable[..., Any])
+TABLE = click.Choice(list(schemas.TABLES))
+
+
+def _told(command: F) -> F:
+    """A user's mistake is told in a line, not in a traceback; a fault of ours keeps its traceback."""
+
+    @wraps(command)
+    def told(*arguments: Any, **options: Any) -> Any:
+        try:
+            return command(*arguments, **options)
+        except (FileExistsError, FileNotFoundError, KeyError, ValueError) as error:
+            if os.environ.get("FT_ASSETS_TRACEBACK"):
+                raise
+            raise click.ClickException(str(error.args[0] if isinstance(error, KeyError) else error)) from error
+
+    return told  # type: ignore[return-value]
+
+
+@click.group()
+@click.version_option(ft_assets.__version__, prog_name="ft-assets")
+@click.option("--home", type=click.Path(path_type=Path), help="The home; default: FT_ASSETS_HOME, else .ft_assets here.")
+@click.pass_context
+def main(context: click.Context, home: Path | None) -> None:
+    """From clickstream to trustworthy fine-tuning features."""
+    context.obj = Home.find(home)
+
+
+@main.command()
+@click.option(
+    "--format",
+    "format_",
+    required=True,
+    help="embedding_studio, ubi or items; auto looks at the first records of each file.",
+)
+@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.pass_obj
+@_told
+def land(home: Home, format_: str, paths: tuple[Path, ...]) -> None:
+    """Put files into the landing place, atomically. A folder stands for the files in it."""
+    from ft_assets import readers
+
+    if format_ == "auto":
+        landed = [place for fmt, files in readers.guess_formats(paths).items() for place in readers.land(home.landing, fmt, files)]
+    else:
+        landed = readers.land(home.landing, format_, paths)
+    click.echo(f"landed {len(landed)} {'file' if len(landed) == 1 else 'files'} in {home.landing}")
+
+
+@main.command()
+@click.option("--days", default=7, show_default=True, type=click.IntRange(1), help="Days of sessions.")
+@click.option("--sessions", default=300, show_default=True, type=click.IntRange(1), help="Sessions a day.")
+@click.option("--seed", default=0, show_default=True, type=int, help="The same seed writes the same bytes.")
+@click.pass_obj
+@_told
+def simulate(home: Home, days: int, sessions: int, seed: int) -> None:
+    """Land a catalogue and days of sessions drawn from a stated click model."""
+    from ft_assets.simulate import simulate as simulate_
+
+    files = simulate_(home.landing, days=days, sessions=sessions, seed=seed)
+    click.echo(f"simulated {days} days of {sessions} sessions (seed {seed}): {len(files)} files in {home.landing}")
+
+
+@main.command()
+@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+              help="A run configuration as in the launchpad (YAML); default: config.yaml of the home, if there.")
+@click.pass_obj
+@_told
+def run(home: Home, config: Path | None) -> None:
+    """Do what the sensors would, until nothing is new. Exit status 1 if a run or an ERROR check failed."""
+    from ft_assets import headless
+    from ft_assets.defs.sensors import read_config
+    from ft_assets.reports import check_report_text, table_summary_text
+
+    began = time.perf_counter()
+    with headless.instance_of(home) as instance:
+        done = headless.run_until_nothing_is_new(
+            home, instance, click.echo, None if config is None else read_config(config)
+        )
+        outcomes = headless.check_outcomes(instance, home)
+    click.echo("\n" + table_summary_text(_tables(home, done)))
+    click.echo("\n" + check_report_text(outcomes))
+    click.echo(f"\n{done.runs} runs in {time.perf_counter() - began:.1f} s. Look at it: ft-assets ui (in a checkout: make ui)")
+    for run_id, reason in done.failed.items():
+        click.echo(f"run {run_id} failed: {reason}", err=True)
+    if not done.succeeded or any(o.state == "failed" for o in outcomes):
+        sys.exit(1)
+
+
+def _tables(home: Home, done: Any) -> list[dict[str, Any]]:
+    rows = []
+    for name, table in schemas.TABLES.items():
+        made_days, seconds = done.made.get(name) or done.made.get("ingestion" if not table.daily else "", (set(), None))
+        by_day = "session_date" in table.partition_by
+        days = len(home.lake.days(name)) if by_day else len(made_days - {""}) or None
+        rows.append({"table": name, "days": days, "rows": home.lake.slice(name).row_count, "seconds": seconds})
+    return rows
+
+
+@main.command()
+@click.option("--format", "format_", default="text", show_default=True, type=click.Choice(["text", "json", "junit", "html"]))
+@click.pass_obj
+@_told
+def report(home: Home, format_: str) -> None:
+    """The asset-check report on standard output: the newest outcome of every check of every day."""
+    from ft_assets import headless, reports
+
+    if not home.dagster.is_dir():
+        raise FileNotFoundError(f"there is nothing to report: {home.dagster} does not exist; ft-assets run makes it")
+    with headless.instance_of(home) as instance:
+        outcomes = headless.check_outcomes(instance, home)
+    click.echo(getattr(reports, f"check_report_{format_}")(outcomes))
+
+
+@main.command()
+@click.argument("table", type=TABLE)
+@click.option("--rows", default=10, show_default=True, type=click.IntRange(1), help="How many.")
+@click.option("--session-date", type=click.DateTime(["%Y-%m-%d"]), help="Of one day.")
+@click.pass_obj
+@_told
+def show(home: Home, table: str, rows: int, session_date: dt.datetime | None) -> None:
+    """Rows of a table."""
+    import pandas as pd
+    import pyarrow as pa
+
+    if not Path(home.lake.uri(table)).exists() and "://" not in home.lake.root:
+        raise FileNotFoundError(f"there is no table {table} in {home.path}; ft-assets run makes it")
+    slice_ = home.lake.slice(table, session_date.date() if session_date else None)
+    batches = slice_.head(rows)
+    with pd.option_context("display.width", 200, "display.max_columns", None, "display.max_colwidth", 40):
+        click.echo(pa.Table.to_pandas(batches).to_string(index=False) if batches.num_rows else f"{table} has no rows")
+    click.echo(f"{batches.num_rows} of {slice_.row_count:,} rows")
+
+
+@main.command()
+@click.option("--port", default=3000, show_default=True, type=int)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.pass_obj
+def ui(home: Home, port: int, host: str) -> None:
+    """Open Dagster on this home: its UI, and the daemon that runs sensors and backfills."""
+    from ft_assets.headless import prepare_instance
+
+    prepare_instance(home)
+    dagster = Path(sys.executable).with_name("dagster")
+    command = [str(dagster), "dev", "--module-name", "ft_assets.definitions", "--port", str(port), "--host", host]
+    click.echo(f"Dagster on {home.path}: http://{host}:{port}")
+    os.execv(command[0], command)

@@ -1,0 +1,141 @@
+"""The nine tables as assets. A body is one call; what it calls knows no Dagster.
+
+(Dagster reads the annotations of these functions, so they may not be postponed: no ``from __future__``.)
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from ft_assets import engine, schemas
+from ft_assets.defs import partitions
+from ft_assets.defs.config import ClampConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
+from ft_assets.defs.metadata import ingestion_results, table_metadata, text_vectors_result
+from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
+from ft_assets.lake import Slice
+
+GPU_POOL = "gpu"
+CODE_VERSION = "1"
+# A storage service that hiccups is asked again; a run that dies is started again by the instance (dagster.yaml).
+RETRIES = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+
+
+def _spec(table: schemas.Table, **settings: Any) -> dict[str, Any]:
+    """What every asset says of its table."""
+    return {
+        "key": table.name,
+        "description": f"A row is {table.row}.",
+        "metadata": table_metadata(table),
+        "code_version": CODE_VERSION,
+        **settings,
+    }
+
+
+def _daily(table: schemas.Table, kinds: set[str], **settings: Any) -> dict[str, Any]:
+    return _spec(
+        table,
+        group_name="features",
+        kinds=kinds,
+        partitions_def=partitions.SESSION_DATE,
+        retry_policy=RETRIES,
+        **settings,
+    )
+
+
+@dg.multi_asset(
+    name="ingestion",
+    description="Landed files, each exactly once, into the four tables of the log.",
+    specs=[
+        dg.AssetSpec(**_spec(table, group_name="clickstream", kinds={"deltalake", "duckdb"}))
+        for table in (schemas.SEARCH_SESSIONS, schemas.SESSION_EVENTS, schemas.ITEMS, schemas.REJECTED_RECORDS)
+    ],
+    retry_policy=RETRIES,
+)
+def ingestion(
+    context: dg.AssetExecutionContext, config: IngestionConfig, home: HomeResource
+) -> Iterator[dg.MaterializeResult[Any]]:
+    """Read the landed files named, or all that are new."""
+    from ft_assets.ingestion import ingest, named_files
+
+    done = ingest(home.lake, named_files(home.lake, home.home.landing, config.files))
+    context.instance.add_dynamic_partitions(
+        str(partitions.SESSION_DATE.name), [partitions.key(day) for day in done.affected_days]
+    )
+    yield from ingestion_results(home.lake, done)
+
+
+@dg.asset(**_daily(schemas.FINE_TUNING_INPUTS, {"deltalake", "duckdb"}))
+def fine_tuning_inputs(
+    context: dg.AssetExecutionContext, config: InputsConfig, search_sessions: Slice, session_events: Slice, items: Slice
+) -> engine.DayRows:
+    """One session: query, results, ranks, events."""
+    sessions = search_sessions.on(partitions.day(context.partition_key))
+    return engine.fine_tuning_inputs(sessions, session_events, items, config.event_types).made_with(values(config))
+
+
+@dg.asset(**_daily(schemas.SAMPLED_INPUTS, {"deltalake", "pytorch"}))
+def sampled_inputs(config: SamplingConfig, fine_tuning_inputs: Slice) -> engine.DayRows:
+    """Not-events thinned, object by object."""
+    return engine.sampled_inputs(fine_tuning_inputs, config.negative_downsampling_factor, config.seed).made_with(
+        values(config)
+    )
+
+
+@dg.asset(**_daily(schemas.TEXT_VECTORS, {"deltalake", "huggingface"}, pool=GPU_POOL))
+def text_vectors(
+    context: dg.AssetExecutionContext, sampled_inputs: Slice, items: Slice, home: HomeResource, encoder: EncoderResource
+) -> dg.MaterializeResult[Any]:
+    """A vector for every text the day needs; a text that has one is not encoded again."""
+    day, model = partitions.day(context.partition_key), encoder.load()
+    made_from = engine.versions(sampled_inputs, items)
+    provenance = provenance_of(day, made_from, encoder.configuration, model.fingerprint)
+    done = engine.text_vectors(
+        home.lake, sampled_inputs, items, model, provenance, lambda n, of: context.log.info(f"encoded {n} of {of} texts")
+    )
+    return text_vectors_result(home.lake, done, made_from, encoder.configuration, model.fingerprint)
+
+
+@dg.asset(**_daily(schemas.PAIR_FEATURES, {"deltalake", "pytorch"}, pool=GPU_POOL))
+def pair_features(
+    config: PairsConfig, sampled_inputs: Slice, items: Slice, text_vectors: Slice, encoder: EncoderResource
+) -> engine.DayRows:
+    """Every pair: ranks, confidences, target."""
+    settings = engine.PairSettings(**values(config), device=encoder.torch_device)
+    return engine.pair_features(sampled_inputs, items, text_vectors, encoder.load().fingerprint, settings).made_with(
+        values(config, "sessions_per_batch")
+    )
+
+
+@dg.asset(**_daily(schemas.FINE_TUNING_FEATURES, {"deltalake", "duckdb"}))
+def fine_tuning_features(config: ClampConfig, pair_features: Slice) -> engine.DayRows:
+    """The pairs inside the clamp window."""
+    return engine.fine_tuning_features(
+        pair_features, config.min_abs_difference_threshold, config.max_abs_difference_threshold
+    ).made_with(values(config))
+
+
+DAILY_ASSETS = [fine_tuning_inputs, sampled_inputs, text_vectors, pair_features, fine_tuning_features]
+
+
+def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The configuration that each daily table is made with, from a run configuration.
+
+    Args:
+        config: ``ops`` and ``resources`` as in the launchpad; what is missing has its default.
+
+    Raises:
+        ValueError: a value is not allowed; the message says which and why.
+    """
+    ops, resources = config.get("ops") or {}, config.get("resources") or {}
+
+    def parsed(kind: type[Any], section: dict[str, Any], name: str) -> Any:
+        return kind(**((section.get(name) or {}).get("config") or {}))
+
+    return {
+        "fine_tuning_inputs": values(parsed(InputsConfig, ops, "fine_tuning_inputs")),
+        "sampled_inputs": values(parsed(SamplingConfig, ops, "sampled_inputs")),
+        "text_vectors": parsed(EncoderResource, resources, "encoder").configuration,
+        "pair_features": values(parsed(PairsConfig, ops, "pair_features"), "sessions_per_batch"),
+        "fine_tuning_features": values(parsed(ClampConfig, ops, "fine_tuning_features")),
+    }

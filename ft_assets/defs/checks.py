@@ -1,0 +1,86 @@
+"""The checks of ``ft_assets.checks`` as asset checks: one step a table, one check a rule, one status a day."""
+
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from ft_assets import schemas
+from ft_assets.checks import Check, checks, parameters_of, run_check
+from ft_assets.defs import partitions
+from ft_assets.defs.resources import HomeResource
+from ft_assets.reports import CheckOutcome
+
+
+def _spec(check: Check) -> dg.AssetCheckSpec:
+    daily = schemas.table_named(check.table).daily
+    with warnings.catch_warnings():
+        # Without partitions the UI shows one status for all days. Dagster calls the setting a preview.
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        return dg.AssetCheckSpec(
+            check.name,
+            asset=check.table,
+            description=check.description,
+            blocking=check.blocking,
+            partitions_def=partitions.SESSION_DATE if daily else None,
+            metadata={"reads": ", ".join(check.reads)},
+        )
+
+
+def _result(outcome: CheckOutcome) -> dg.AssetCheckResult:
+    metadata: dict[str, Any] = {"violations": outcome.rows}
+    if outcome.examples:
+        metadata["examples"] = dg.MetadataValue.md(_markdown_table(outcome.examples))
+        metadata["examples_json"] = dg.MetadataValue.json(_plain(outcome.examples))
+    return dg.AssetCheckResult(
+        asset_key=outcome.table,
+        check_name=outcome.check,
+        passed=outcome.passed,
+        severity=dg.AssetCheckSeverity[outcome.severity],
+        description=None if outcome.passed else f"{outcome.rows} rows break the rule: {outcome.description}",
+        metadata=metadata,
+    )
+
+
+def _plain(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def plain(value: Any) -> Any:
+        if isinstance(value, (list, tuple)):
+            return [plain(v) for v in value[:50]]
+        if isinstance(value, float) and value != value:
+            return "NaN"
+        return value if isinstance(value, (int, float, bool, str, type(None))) else str(value)
+
+    return [{name: plain(value) for name, value in example.items()} for example in examples]
+
+
+def _markdown_table(examples: list[dict[str, Any]]) -> str:
+    names = list(examples[0])
+    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
+    for example in _plain(examples):
+        cells = (str(example.get(name)).replace("|", "\\|").replace("\n", " ")[:200] for name in names)
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _checks_of(table: schemas.Table) -> dg.AssetChecksDefinition:
+    by_name = {check.name: check for check in checks() if check.table == table.name}
+
+    @dg.multi_asset_check(
+        name=f"{table.name}_checks",
+        specs=[_spec(check) for check in by_name.values()],
+        can_subset=True,
+        description=f"Reads {table.name} back from storage.",
+    )
+    def run(context: dg.AssetCheckExecutionContext, home: HomeResource) -> Iterator[dg.AssetCheckResult]:
+        day = partitions.day(context.partition_key) if table.daily else None
+        parameters = parameters_of(home.lake, table.name, day)
+        selected = {key.name for key in context.selected_asset_check_keys}
+        for name, check in by_name.items():
+            if name in selected:
+                yield _result(run_check(home.lake, check, day, parameters))
+
+    return run
+
+
+ASSET_CHECKS = [_checks_of(table) for table in schemas.TABLES.values()]

@@ -1,0 +1,113 @@
+"""What can be set in the launchpad, or in ``config.yaml`` of the home. Defaults are those of the library's classes."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, model_validator
+
+
+class IngestionConfig(dg.Config):
+    """Which landed files to read."""
+
+    files: list[str] = Field(
+        default=[],
+        description="Files to ingest, named relative to the landing place (ubi/log.ndjson.gz). Empty: all that are not in "
+        "the tables yet. A file is ingested exactly once however often it is named.",
+    )
+
+
+class InputsConfig(dg.Config):
+    """Which events count."""
+
+    event_types: list[str] = Field(
+        default=["click", "add_to_cart", "purchase"],
+        description="Event types that count as positive evidence.",
+        min_length=1,
+    )
+
+
+class SamplingConfig(dg.Config):
+    """How not-events are thinned."""
+
+    negative_downsampling_factor: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of a session's not-event objects that stay, in [0, 1]: max(1, floor(factor * n)) of n; none for 0.",
+    )
+    seed: int = Field(
+        default=0, description="With session and object id, all that the choice depends on: the same seed, the same choice."
+    )
+
+
+class RankerName(Enum):
+    """How a query vector is compared with an item vector."""
+
+    cosine = "cosine"
+    dot = "dot"
+    euclidean = "euclidean"
+
+
+class AggregatorName(Enum):
+    """How an object's rank follows from those of its parts."""
+
+    mean = "mean"
+    max = "max"
+    min = "min"
+
+
+class ConfidenceName(Enum):
+    """How far an event or its absence is believed."""
+
+    constant = "constant"
+    windowed = "windowed"
+
+
+class PairsConfig(dg.Config):
+    """How pairs are made and scored."""
+
+    ranker: RankerName = Field(
+        default=RankerName.cosine, description="cosine and dot: higher is nearer (target 1); euclidean: lower is (target -1)."
+    )
+    ranks_aggregator: AggregatorName = Field(
+        default=AggregatorName.mean, description="How an object's rank follows from those of its parts."
+    )
+    confidence: ConfidenceName = Field(
+        default=ConfidenceName.constant,
+        description="constant: 1. windowed: agreement of clicks and ranks in a window around each result.",
+    )
+    window_size: int = Field(default=3, ge=1, description="Results in the window of windowed confidences.")
+    not_irrelevant_only: bool = Field(
+        default=True,
+        description="Leave irrelevant sessions out; else their not-events are negatives for other sessions' positives.",
+    )
+    sessions_per_batch: int = Field(default=4096, ge=1, description="Sessions in memory at once.")
+
+
+class ClampConfig(dg.Config):
+    """The clamp window: pairs with min < |positive_rank - negative_rank| < max are kept."""
+
+    min_abs_difference_threshold: float = Field(default=0.0, ge=0.0, description="Lower end of the window, excluded.")
+    max_abs_difference_threshold: float = Field(default=1.0, gt=0.0, description="Upper end of the window, excluded.")
+
+    @model_validator(mode="after")
+    def _window_is_not_empty(self) -> ClampConfig:
+        low, high = self.min_abs_difference_threshold, self.max_abs_difference_threshold
+        if not low < high:
+            raise ValueError(
+                "min_abs_difference_threshold must be less than max_abs_difference_threshold, "
+                f"got {low} and {high}: no pair could be kept"
+            )
+        return self
+
+
+def values(config: dg.Config, *without: str) -> dict[str, Any]:
+    """The configuration as plain values, less what changes no number."""
+    return {
+        name: value.value if isinstance(value, Enum) else value
+        for name, value in config.model_dump().items()
+        if name not in without
+    }

@@ -1,0 +1,72 @@
+"""What the UI shows of a table and of a materialization."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+import ft_assets
+from ft_assets import schemas
+from ft_assets.engine import Encoded
+from ft_assets.lake import Lake
+
+if TYPE_CHECKING:
+    from ft_assets.ingestion import Ingested
+
+
+def table_metadata(table: schemas.Table) -> dict[str, Any]:
+    """The columns, where Dagster's UI looks for them."""
+    columns = [
+        dg.TableColumn(
+            column["name"],
+            column["type"],
+            column["description"],
+            constraints=dg.TableColumnConstraints(nullable=column["nullable"]),
+        )
+        for column in schemas.column_metadata(table)
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns)}
+
+
+def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResult[Any]]:
+    """One result per table of the log, each with the books of the whole ingestion."""
+    books = done.as_metadata()
+    for table in (schemas.SEARCH_SESSIONS, schemas.SESSION_EVENTS, schemas.ITEMS, schemas.REJECTED_RECORDS):
+        state = lake.slice(table.name)
+        yield dg.MaterializeResult(
+            asset_key=table.name,
+            metadata={
+                **books,
+                "rows_added": done.rows.get(table.name, 0),
+                "dagster/row_count": state.row_count,
+                "dagster/uri": lake.uri(table.name),
+                "table_version": state.version,
+                "affected_days": dg.MetadataValue.json([day.isoformat() for day in done.affected_days]),
+                "code_version": ft_assets.__version__,
+            },
+        )
+
+
+def text_vectors_result(
+    lake: Lake, done: Encoded, made_from: dict[str, int], configuration: dict[str, Any], model: str
+) -> dg.MaterializeResult[Any]:
+    """What was needed, what was encoded, how fast."""
+    encoded = sum(done.encoded.values())
+    return dg.MaterializeResult(
+        metadata={
+            "query_texts": done.texts["query"],
+            "item_texts": done.texts["item"],
+            "query_texts_encoded": done.encoded["query"],
+            "item_texts_encoded": done.encoded["item"],
+            "seconds_encoding": round(done.seconds, 3),
+            "texts_per_second": round(encoded / done.seconds, 1) if encoded else 0.0,
+            "dagster/uri": lake.uri(schemas.TEXT_VECTORS.name),
+            "table_version": done.version,
+            "model": model,
+            "made_from": dg.MetadataValue.json(made_from),
+            "configuration": dg.MetadataValue.json(configuration),
+            "code_version": ft_assets.__version__,
+        }
+    )

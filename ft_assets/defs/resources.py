@@ -1,0 +1,116 @@
+"""The lake, the encoder and the IO manager as Dagster resources.
+
+(Dagster reads the annotations of these classes, so they may not be postponed: no ``from __future__``.)
+"""
+
+import datetime as dt
+import json
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+from pydantic import Field
+
+import ft_assets
+from ft_assets.defs import partitions
+from ft_assets.engine import DayRows
+from ft_assets.lake import Home, Lake, Slice
+
+if TYPE_CHECKING:
+    from ft_assets.encoders import Encoder
+
+
+class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where landed files and tables are."""
+
+    path: str = Field(default="", description="The home; empty: FT_ASSETS_HOME, else .ft_assets in the working directory.")
+
+    @property
+    def home(self) -> Home:
+        """The home."""
+        return Home.find(self.path or None)
+
+    @property
+    def lake(self) -> Lake:
+        """The tables."""
+        return self.home.lake
+
+
+class EncoderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """The model that turns texts into vectors."""
+
+    model: str = Field(
+        default="all-MiniLM-L6-v2",
+        description="A sentence-transformers model by name or path; the default is carried by a package and needs no network.",
+    )
+    device: str = Field(default="auto", description="auto (cuda, else mps, else cpu), or one of them by name.")
+    batch_size: int = Field(default=64, ge=1, description="Texts encoded at once.")
+    query_prompt: str = Field(default="", description="Put before every query; empty: the model's own.")
+    item_prompt: str = Field(default="", description="Put before every item text; empty: the model's own.")
+
+    def load(self) -> "Encoder":
+        """The encoder; loaded once per process."""
+        from ft_assets.encoders import load_encoder
+
+        return load_encoder(
+            self.model,
+            device=self.device,
+            batch_size=self.batch_size,
+            query_prompt=self.query_prompt or None,
+            item_prompt=self.item_prompt or None,
+        )
+
+    @property
+    def torch_device(self) -> str:
+        """The device that it runs on, where the kernels then run too."""
+        from ft_assets.encoders import resolve_device
+
+        return resolve_device(self.device)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """What changes its numbers."""
+        return {"model": self.model, "query_prompt": self.query_prompt, "item_prompt": self.item_prompt}
+
+
+class LakeIOManager(dg.ConfigurableIOManager):  # type: ignore[misc]
+    """Hands assets their tables as slices, not read yet, and replaces a day by the rows that an asset returns."""
+
+    home: dg.ResourceDependency[HomeResource]
+
+    def load_input(self, context: dg.InputContext) -> Slice:
+        """The table, or the one day of it that the run is about."""
+        name = context.asset_key.path[-1]
+        lake = self.home.lake
+        daily = "session_date" in lake.slice(name).table.partition_by and context.has_asset_partitions
+        return lake.slice(name, partitions.day(context.asset_partition_key) if daily else None)
+
+    def handle_output(self, context: dg.OutputContext, obj: DayRows) -> None:
+        """Replace the day in one commit that says what it was made from."""
+        name, day = context.asset_key.path[-1], partitions.day(context.asset_partition_key)
+        provenance = provenance_of(day, obj.made_from, obj.configuration, obj.model)
+        commit = self.home.lake.replace_day(name, day, obj.batches, provenance)
+        context.add_output_metadata(
+            {
+                **{count: int(value) for count, value in obj.counts.items()},
+                "dagster/partition_row_count": commit.rows,
+                "dagster/uri": self.home.lake.uri(name),
+                "table_version": commit.version,
+                "made_from": dg.MetadataValue.json(obj.made_from),
+                "configuration": dg.MetadataValue.json(obj.configuration),
+                "code_version": ft_assets.__version__,
+                **({"model": obj.model} if obj.model else {}),
+            }
+        )
+
+
+def provenance_of(
+    day: dt.date, made_from: dict[str, int], configuration: dict[str, Any], model: str | None = None
+) -> dict[str, str]:
+    """What a daily table's log keeps of a commit."""
+    return {
+        "session_date": day.isoformat(),
+        "made_from": json.dumps(made_from, sort_keys=True),
+        "configuration": json.dumps(configuration, sort_keys=True),
+        "code_version": ft_assets.__version__,
+        **({"model": model} if model else {}),
+    }

@@ -1,0 +1,422 @@
+"""Stream a day of sessions through the kernels: tables in, rows of the next table out.
+
+Knows neither Dagster nor where tables are stored. Memory is bounded by the batch of sessions; what a whole day needs
+at once, its distinct vectors, lies in a memory-mapped file.
+
+Letters: S sessions of a batch, N results, O objects, P pairs, D width of a vector.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ft_assets import queries
+from ft_assets.lake import Batches, Lake, Slice
+from ft_assets.packing import DayVectors, PackedSessions, pack_sessions
+from ft_assets.schemas import FINE_TUNING_FEATURES, FINE_TUNING_INPUTS, PAIR_FEATURES, SAMPLED_INPUTS, TEXT_VECTORS
+
+if TYPE_CHECKING:
+    import torch
+
+    from ft_assets.encoders import Encoder
+    from ft_assets.kernels import SessionPairs
+
+SESSIONS_PER_BATCH = 4_096
+
+
+@dataclass(frozen=True)
+class DayRows:
+    """The new rows of a day, computed while they are read, and what became of the rows that they came from.
+
+    Attributes:
+        batches: makes the rows; each call starts anew.
+        counts: rows in, out and left out, complete once the batches have been read.
+        made_from: version of every table that is read.
+        configuration: what the rows are made with.
+        model: fingerprint of the model, where one scored the rows.
+    """
+
+    batches: Batches
+    counts: dict[str, int]
+    made_from: dict[str, int]
+    configuration: dict[str, Any] = field(default_factory=dict)
+    model: str | None = None
+
+    def made_with(self, configuration: dict[str, Any]) -> DayRows:
+        """The same, stating its configuration."""
+        return replace(self, configuration=configuration)
+
+
+def versions(*slices: Slice) -> dict[str, int]:
+    """The version of each table read."""
+    return {slice_.table.name: slice_.version for slice_ in slices}
+
+
+def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, event_types: list[str]) -> DayRows:
+    """Join a day of sessions with its events and the catalogue."""
+    counts: dict[str, int] = {}
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        counts.clear()
+        with queries.session({"search_sessions": sessions, "session_events": events, "items": items}) as con:
+            parameters = {"event_types": event_types}
+            counts.update(queries.rows(queries.query(con, "reports/fine_tuning_inputs_books", parameters))[0])
+            yield from _counted(queries.stream(queries.query(con, "assets/fine_tuning_inputs", parameters)), counts)
+
+    return DayRows(batches, counts, versions(sessions, events, items))
+
+
+def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
+    """Thin the not-events of a day, object by object.
+
+    Args:
+        inputs: a day of fine_tuning_inputs.
+        factor: share of a session's not-event objects that stay, in [0, 1].
+        seed: with the ids, all that the choice depends on.
+    """
+    from ft_assets.kernels import id_hashes, keep_mask, sample_hashes
+
+    counts: dict[str, int] = {}
+
+    def thinned(batch: pa.RecordBatch) -> pa.RecordBatch:
+        packed = pack_sessions(batch)
+        candidates = np.flatnonzero(~packed.object_clicked)
+        session_of = packed.object_session[candidates]
+        lengths = np.bincount(session_of, minlength=batch.num_rows)
+        session_hashes = id_hashes(batch["session_id"].to_pylist())
+        object_hashes = id_hashes(packed.object_names.to_pylist())
+        keep = keep_mask(
+            sample_hashes(seed, session_hashes[session_of], object_hashes[packed.object_name_index[candidates]]),
+            _tensor(np.concatenate([[0], np.cumsum(lengths)])),
+            factor,
+        ).numpy()
+        kept_objects = packed.object_clicked.copy()
+        kept_objects[candidates] = keep
+        _add(counts, not_event_objects=len(candidates), not_event_objects_kept=int(keep.sum()))
+        kept = pa.ListArray.from_arrays(
+            pa.array(packed.offsets, pa.int32()), pa.array(kept_objects[packed.object_index])
+        )
+        return pa.RecordBatch.from_arrays([*batch.columns, kept], schema=SAMPLED_INPUTS.schema)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        counts.clear()
+        counts.update(sessions_read=0, not_event_objects=0, not_event_objects_kept=0)
+        yield from _counted(map(thinned, _session_batches(inputs, SESSIONS_PER_BATCH, counts)), counts)
+
+    return DayRows(batches, counts, versions(inputs))
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What encoding a day's texts did: texts that had a vector already need nothing."""
+
+    texts: dict[str, int]
+    encoded: dict[str, int]
+    seconds: float
+    version: int
+
+
+def text_vectors(
+    lake: Lake,
+    inputs: Slice,
+    items: Slice,
+    encoder: Encoder,
+    metadata: dict[str, Any],
+    progress: Callable[[int, int], None] | None = None,
+    texts_per_commit: int = 8_192,
+) -> Encoded:
+    """See to it that every text of a day has a vector under the encoder's model; encode those that have none.
+
+    A text is encoded once in its life: what is there, from whatever session, day or run, is used again. Vectors are
+    committed every ``texts_per_commit`` texts, so a killed run loses no more than that.
+    """
+    import time
+
+    vectors = lake.slice(TEXT_VECTORS.name)
+    with queries.session({"sampled_inputs": inputs, "items": items, "text_vectors": vectors}) as con:
+        books = queries.rows(queries.query(con, "reports/text_vectors_books"))
+        missing = queries.query(con, "assets/text_vectors", {"model": encoder.fingerprint}).to_arrow_table()
+    encoded, seconds = {"query": 0, "item": 0}, 0.0
+    for role in ("query", "item"):
+        texts = missing.filter(pc.equal(missing["role"], role))
+        for start in range(0, texts.num_rows, texts_per_commit):
+            chunk = texts.slice(start, texts_per_commit)
+            began = time.perf_counter()
+            matrix = encoder.encode(chunk["text"].to_pylist(), role)
+            seconds += time.perf_counter() - began
+            rows = _vector_rows(encoder.fingerprint, chunk, matrix)
+            lake.append(TEXT_VECTORS.name, rows, {"model": encoder.fingerprint})
+            encoded[role] += chunk.num_rows
+            if progress is not None:
+                progress(sum(encoded.values()), missing.num_rows)
+    # The day's own entry in the log: all its texts have vectors from this version on.
+    version = lake.append(TEXT_VECTORS.name, TEXT_VECTORS.empty(), metadata).version
+    return Encoded({row["role"]: row["texts"] for row in books}, encoded, seconds, version)
+
+
+def _vector_rows(model: str, texts: pa.Table, matrix: np.ndarray[Any, Any]) -> pa.Table:
+    if matrix.shape[0] != texts.num_rows or not np.isfinite(matrix).all():
+        raise ValueError(f"{model} must give {texts.num_rows} finite vectors, got shape {matrix.shape} with "
+                         f"{int((~np.isfinite(matrix)).any(axis=-1).sum())} not finite")
+    rows, width = matrix.shape
+    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
+    vector = pa.ListArray.from_arrays(offsets, pa.array(matrix.astype(np.float32, copy=False).ravel()))
+    model_column = pa.array([model] * rows)
+    return pa.table([model_column, texts["role"], texts["text_hash"], vector], schema=TEXT_VECTORS.schema)
+
+
+@dataclass(frozen=True)
+class PairSettings:
+    """How pairs are made; docs/method.md says what each choice computes.
+
+    Attributes:
+        ranker: cosine, dot or euclidean.
+        ranks_aggregator: mean, max or min over an object's parts.
+        confidence: constant or windowed.
+        window_size: results in the window of windowed confidences.
+        not_irrelevant_only: leave irrelevant sessions out, else pair them.
+        sessions_per_batch: sessions in memory at once.
+        device: where the kernels run; auto picks cuda, else mps, else cpu.
+    """
+
+    ranker: str = "cosine"
+    ranks_aggregator: str = "mean"
+    confidence: str = "constant"
+    window_size: int = 3
+    not_irrelevant_only: bool = True
+    sessions_per_batch: int = SESSIONS_PER_BATCH
+    device: str = "cpu"
+
+    def kernels(self) -> dict[str, Callable[..., torch.Tensor]]:
+        """The functions of those names, as ``extract_pairs`` takes them.
+
+        Raises:
+            ValueError: there is no choice of that name.
+        """
+        from functools import partial
+
+        from ft_assets import kernels as k
+
+        choices: dict[str, tuple[str, dict[str, Callable[..., torch.Tensor]]]] = {
+            "ranker": (
+                self.ranker,
+                {"cosine": k.cosine_similarity, "dot": k.dot_product, "euclidean": k.euclidean_distance},
+            ),
+            "ranks_aggregator": (
+                self.ranks_aggregator,
+                {"mean": k.aggregate_mean, "max": k.aggregate_max, "min": k.aggregate_min},
+            ),
+            "confidence_calculator": (
+                self.confidence,
+                {
+                    "constant": k.constant_confidences,
+                    "windowed": partial(k.windowed_confidences, window_size=self.window_size),
+                },
+            ),
+        }
+        for setting, (name, known) in choices.items():
+            if name not in known:
+                raise ValueError(f"{setting} must be one of {', '.join(known)}, got {name!r}")
+        return {setting: known[name] for setting, (name, known) in choices.items()}
+
+
+def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, settings: PairSettings) -> DayRows:
+    """Score a day's sessions and make every pair.
+
+    Args:
+        inputs: a day of sampled_inputs.
+        items: the catalogue.
+        vectors: text_vectors, where each text of the day has a vector under ``model``.
+        model: fingerprint of the model.
+    """
+    counts: dict[str, int] = {}
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        counts.clear()
+        counts.update(sessions_read=0, results_shown=0, results_without_text=0, pairs_session=0, pairs_irrelevant=0)
+        with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
+            tables = {"sampled_inputs": inputs, "items": items, "text_vectors": vectors}
+            with queries.session(tables) as con:
+                query_vectors = DayVectors.load(con, model, "query", Path(folder))
+                item_vectors = DayVectors.load(con, model, "item", Path(folder))
+            day = _Day(inputs, query_vectors, item_vectors, settings, counts)
+            yield from _counted(day.session_pairs(), counts)
+            if not settings.not_irrelevant_only:
+                yield from _counted(day.irrelevant_pairs(), counts)
+
+    return DayRows(batches, counts, versions(inputs, items, vectors), model=model)
+
+
+@dataclass(frozen=True)
+class _Day:
+    inputs: Slice
+    query_vectors: DayVectors
+    item_vectors: DayVectors
+    settings: PairSettings
+    counts: dict[str, int]
+
+    def session_pairs(self) -> Iterator[pa.RecordBatch]:
+        """Every clicked object with every kept not-event object of its session."""
+        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch, self.counts):
+            relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
+            _add(self.counts, results_shown=len(batch["item_ids"].flatten()))
+            if relevant.num_rows:
+                yield self._rows(relevant, partners=None)
+
+    def irrelevant_pairs(self) -> Iterator[pa.RecordBatch]:
+        """Positives of not-irrelevant sessions with not-events of irrelevant ones, cycling the shorter list."""
+        size = self.settings.sessions_per_batch
+        totals = {flag: self._count(flag) for flag in (False, True)}
+        if not all(totals.values()):
+            return
+        wanted = max(totals.values())
+        sides = [_cycled(lambda flag=flag: self._side(flag), wanted, size) for flag in (False, True)]
+        for relevant, irrelevant in zip(*sides, strict=True):
+            rows = relevant.num_rows
+            both = pa.Table.from_batches([relevant, irrelevant]).combine_chunks().to_batches()[0]
+            yield self._rows(both, partners=np.stack([np.arange(rows), np.arange(rows) + rows], axis=1))
+
+    def _side(self, irrelevant: bool) -> Iterator[pa.RecordBatch]:
+        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch):
+            yield batch.filter(pc.equal(batch["is_irrelevant"], irrelevant))
+
+    def _count(self, irrelevant: bool) -> int:
+        return sum(batch.num_rows for batch in self._side(irrelevant))
+
+    def _rows(self, batch: pa.RecordBatch, partners: np.ndarray[Any, Any] | None) -> pa.RecordBatch:
+        import torch
+
+        from ft_assets.kernels import extract_pairs
+
+        packed = pack_sessions(batch, self.query_vectors, self.item_vectors)
+        _add(self.counts, results_without_text=packed.without_text if partners is None else 0)
+        query_index, queries_ = np.unique(packed.query_rows, return_inverse=True)
+        item_index, items_ = np.unique(packed.item_rows[packed.scorable], return_inverse=True)
+        row_of_item = np.zeros(len(packed.item_rows), dtype=np.int64)
+        row_of_item[packed.scorable] = items_
+        kernels, device = self.settings.kernels(), torch.device(self.settings.device)
+        with torch.inference_mode():
+            pairs = extract_pairs(
+                packed.to_session_batch(queries_, row_of_item),
+                torch.from_numpy(self.query_vectors.take(query_index)).to(device),
+                torch.from_numpy(self.item_vectors.take(item_index)).to(device),
+                **kernels,
+                session_pairs=partners is None,
+                partners=None if partners is None else _tensor(partners),
+            )
+        _add(self.counts, **{f"pairs_{'session' if partners is None else 'irrelevant'}": len(pairs.positive_object)})
+        return _pair_rows(batch, packed, pairs, int(kernels["ranker"].target))  # type: ignore[attr-defined]
+
+
+def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, target: int) -> pa.RecordBatch:
+    session = pa.array(pairs.session.numpy())
+
+    def object_ids(rows: torch.Tensor) -> pa.Array:
+        return packed.object_names.take(pa.array(packed.object_name_index[rows.numpy()]))
+
+    count = len(session)
+    columns = {
+        "session_id": batch["session_id"].take(session),
+        "session_date": batch["session_date"].take(session),
+        "query_hash": batch["query_hash"].take(session),
+        "positive_id": object_ids(pairs.positive_object),
+        "negative_id": object_ids(pairs.negative_object),
+        "positive_rank": pairs.positive_ranks.float().cpu().numpy(),
+        "negative_rank": pairs.negative_ranks.float().cpu().numpy(),
+        "target": np.full(count, target, dtype=np.int8),
+        "positive_confidence": pairs.positive_confidences.float().cpu().numpy(),
+        "negative_confidence": pairs.negative_confidences.float().cpu().numpy(),
+        "pairing": pa.array(np.where(pairs.irrelevant.numpy(), "irrelevant", "session"), pa.string()),
+    }
+    return pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], schema=PAIR_FEATURES.schema)
+
+
+def fine_tuning_features(pairs: Slice, minimum: float, maximum: float) -> DayRows:
+    """The pairs of a day inside the clamp window.
+
+    Raises:
+        ValueError: the window is empty.
+    """
+    if not minimum < maximum:
+        raise ValueError(f"the clamp window needs min < max, got min {minimum} and max {maximum}")
+    counts: dict[str, int] = {}
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        counts.clear()
+        counts.update(pairs_read=pairs.row_count)
+        with queries.session({"pair_features": pairs}) as con:
+            inside = queries.query(con, "assets/fine_tuning_features", {"min": minimum, "max": maximum})
+            yield from _counted(queries.stream(inside.select(*FINE_TUNING_FEATURES.column_names)), counts)
+        counts["pairs_clamped"] = counts["pairs_read"] - counts["rows_out"]
+
+    return DayRows(batches, counts, versions(pairs))
+
+
+def _session_batches(inputs: Slice, size: int, counts: dict[str, int] | None = None) -> Iterator[pa.RecordBatch]:
+    """Sessions in the order stored, ``size`` at a time, each batch contiguous."""
+    names = inputs.table.column_names
+    for batch in rebatched(inputs.batches(size), size):
+        if counts is not None:
+            _add(counts, sessions_read=batch.num_rows)
+        yield batch.select(names).cast(inputs.table.schema)
+
+
+def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of exactly ``size`` rows but for the last: storage cuts them where it likes."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        while batch.num_rows:
+            piece = batch.slice(0, size - rows)
+            waiting.append(piece)
+            rows += piece.num_rows
+            batch = batch.slice(piece.num_rows)
+            if rows == size:
+                yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+                waiting, rows = [], 0
+    if rows:
+        yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+
+
+def _cycled(
+    side: Callable[[], Iterator[pa.RecordBatch]], wanted: int, size: int
+) -> Iterator[pa.RecordBatch]:
+    """``wanted`` rows of a side, which starts over at its end, ``size`` at a time."""
+
+    def endless() -> Iterator[pa.RecordBatch]:
+        left = wanted
+        while left:
+            for batch in side():
+                piece = batch.slice(0, left)
+                left -= piece.num_rows
+                yield piece
+                if not left:
+                    return
+
+    return rebatched(endless(), size)
+
+
+def _counted(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
+    counts.setdefault("rows_out", 0)
+    for batch in batches:
+        counts["rows_out"] += batch.num_rows
+        yield batch
+
+
+def _add(counts: dict[str, int], **amounts: int) -> None:
+    for name, amount in amounts.items():
+        counts[name] = counts.get(name, 0) + amount
+
+
+def _tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
+    import torch
+
+    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))

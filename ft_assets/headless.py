@@ -1,0 +1,202 @@
+"""What the sensors would do, in this process, until nothing is new: real runs on the instance of the home.
+
+The only module beside ``defs/`` that calls Dagster: it is the daemon's part, for the command line.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from ft_assets import lineage, schemas
+from ft_assets.checks import checks
+from ft_assets.lake import Home
+from ft_assets.reports import CheckOutcome
+
+QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass
+class Pass:
+    """What a headless pass did.
+
+    Attributes:
+        runs: Dagster runs started.
+        failed: ids of those that failed, with what went wrong.
+        failed_checks: ERROR checks that failed, as ``table.check day``.
+        made: per table, the days made and the seconds that making took.
+    """
+
+    runs: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    failed_checks: list[str] = field(default_factory=list)
+    made: dict[str, tuple[set[str], float]] = field(default_factory=dict)
+
+    @property
+    def succeeded(self) -> bool:
+        """Every run ended well and every ERROR check passed."""
+        return not self.failed and not self.failed_checks
+
+
+@contextmanager
+def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of a home, made on first use."""
+    prepare_instance(home)
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        yield instance
+
+
+def prepare_instance(home: Home) -> None:
+    """Make the instance's folder with its settings, and let this process and its children find both."""
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    settings = home.dagster / "dagster.yaml"
+    if not settings.exists():
+        shutil.copyfile(Path(__file__).parent / "dagster.yaml", settings)
+    os.environ["DAGSTER_HOME"] = str(home.dagster)
+    os.environ["FT_ASSETS_HOME"] = str(home.path)
+
+
+def run_until_nothing_is_new(
+    home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], config: dict[str, Any] | None = None
+) -> Pass:
+    """Ingest what has landed, then make every day that is out of date.
+
+    Args:
+        config: a run configuration to use in place of the home's ``config.yaml``.
+    """
+    from ft_assets.defs import sensors
+
+    done, settings = Pass(), sensors.run_config(home) if config is None else config
+    while (request := sensors.ingestion_request(home)) is not None:
+        files = len(request.run_config["ops"]["ingestion"]["config"]["files"])
+        say(f"ingesting {files} landed {'file' if files == 1 else 'files'}")
+        if not _run(instance, request, done, say):
+            return done
+    days = lineage.affected_days(home.lake)
+    requests, keys = sensors.day_requests(home, days, settings)
+    instance.add_dynamic_partitions("session_date", keys)
+    if not requests:
+        say(f"nothing is new: {len(keys)} {'day is' if len(keys) == 1 else 'days are'} up to date")
+    for number, request in enumerate(requests, 1):
+        names = [key.path[-1] for key in request.asset_selection or []]
+        say(f"day {request.partition_key} ({number} of {len(requests)}): {', '.join(names)}")
+        _run(instance, request, done, say)
+    return done
+
+
+def _run(instance: dg.DagsterInstance, request: dg.RunRequest, done: Pass, say: Callable[[str], None]) -> bool:
+    """Execute one request as the daemon would, but here; whether it ended well."""
+    from ft_assets.definitions import defs
+
+    job = defs.resolve_job_def(str(request.job_name))
+    began = time.perf_counter()
+    result = job.execute_in_process(
+        run_config={**(request.run_config or {}), **QUIET},
+        instance=instance,
+        partition_key=request.partition_key,
+        asset_selection=list(request.asset_selection) if request.asset_selection else None,
+        tags={str(k): str(v) for k, v in request.tags.items()},
+        raise_on_error=False,
+    )
+    done.runs += 1
+    _note_failures(result, request.partition_key, done)
+    _note_tables(result, request.partition_key, done)
+    say(f"  {'done' if result.success else 'FAILED'} in {time.perf_counter() - began:.1f} s  {_sizes(result)}")
+    return result.success
+
+
+def _note_failures(result: dg.ExecuteInProcessResult, day: str | None, done: Pass) -> None:
+    for evaluation in result.get_asset_check_evaluations():
+        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR:
+            done.failed_checks.append(f"{evaluation.asset_key.path[-1]}.{evaluation.check_name} {day or ''}".strip())
+    if not result.success:
+        done.failed[result.run_id] = "; ".join(_reasons(result)) or "see the run in the UI"
+
+
+def _reasons(result: dg.ExecuteInProcessResult) -> Iterator[str]:
+    for event in result.all_events:
+        error = getattr(event.event_specific_data, "error", None)
+        if event.is_step_failure and error is not None:
+            while error.cause is not None:
+                error = error.cause
+            yield f"{event.step_key}: {error.message.strip()}"
+
+
+def _note_tables(result: dg.ExecuteInProcessResult, day: str | None, done: Pass) -> None:
+    for event in result.all_events:
+        if event.is_step_success and (event.step_key in schemas.TABLES or event.step_key == "ingestion"):
+            days, seconds = done.made.get(str(event.step_key), (set(), 0.0))
+            took = event.step_success_data.duration_ms / 1_000
+            done.made[str(event.step_key)] = (days | ({day} if day else set()), seconds + took)
+
+
+def _sizes(result: dg.ExecuteInProcessResult) -> str:
+    """The sizes that tell whether a run did what it should, in a line."""
+    parts = []
+    for event in result.get_asset_materialization_events():
+        materialization = event.step_materialization_data.materialization
+        name = materialization.asset_key.path[-1]
+        wanted = ("rows_added", "item_texts_encoded", "query_texts_encoded", "dagster/partition_row_count")
+        for key in wanted:
+            if key in materialization.metadata:
+                label = {"rows_added": "", "dagster/partition_row_count": ""}.get(key, f" {key.removesuffix('_encoded')}")
+                parts.append(f"{name}{label} {materialization.metadata[key].value:,}")
+    return ", ".join(parts)
+
+
+def check_outcomes(instance: dg.DagsterInstance, home: Home) -> list[CheckOutcome]:
+    """The newest outcome of every check, per day where its table is daily, as the instance remembers it."""
+    known = checks()
+    keys = {check: dg.AssetCheckKey(dg.AssetKey(check.table), check.name) for check in known}
+    outcomes = []
+    daily = [check for check in known if schemas.table_named(check.table).daily]
+    for day in [None, *sorted(instance.get_dynamic_partitions("session_date"))]:
+        some = daily if day else [check for check in known if check not in daily]
+        by_key = _latest(instance, [keys[check] for check in some], day)
+        for check in some:
+            evaluation = by_key.get(keys[check])
+            if evaluation is not None:
+                outcomes.append(_outcome(check, day, *evaluation))
+    return sorted(outcomes, key=lambda o: (list(schemas.TABLES).index(o.table), o.check, o.session_date or ""))
+
+
+def _latest(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey], day: str | None) -> dict[dg.AssetCheckKey, Any]:
+    from dagster._core.event_api import PartitionKeyFilter
+
+    storage = instance.event_log_storage
+    partition_filter = PartitionKeyFilter(key=day) if day else None
+    records = storage.get_latest_asset_check_execution_by_key(keys, partition_filter=partition_filter)
+    found = {}
+    for key, record in records.items():
+        event = record.event.dagster_event if record.event else None
+        data = event.event_specific_data if event else None
+        if isinstance(data, dg.AssetCheckEvaluation):
+            found[key] = (data, record.run_id, record.create_timestamp)
+    return found
+
+
+def _outcome(check: Any, day: str | None, evaluation: dg.AssetCheckEvaluation, run_id: str, timestamp: float) -> CheckOutcome:
+    import datetime as dt
+
+    metadata = {name: value.value for name, value in evaluation.metadata.items()}
+    return CheckOutcome(
+        table=check.table,
+        check=check.name,
+        session_date=day,
+        passed=evaluation.passed,
+        severity=evaluation.severity.value,
+        blocking=check.blocking,
+        description=check.description,
+        rows=metadata.get("violations"),
+        examples=metadata.get("examples_json", []),
+        checked_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
+        run_id=run_id,
+    )

@@ -1,0 +1,420 @@
+"""Read and write the tables of the lake: Delta tables in a local folder or an object store.
+
+Three rules keep people's data safe.
+
+* A table is created before the first row is written, so writers that start together agree on it.
+* A day is replaced by one atomic commit: readers see the old day or the new one, a killed writer changes nothing.
+* A commit of an ingestion carries the names of its files as Delta transactions: a file's rows are there exactly once.
+
+Every commit states in its log entry what it was made from (see ``Slice.version``) and, for an ingestion, which days
+it touched.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
+
+from ft_assets import schemas
+from ft_assets.feeding import Feed
+from ft_assets.schemas import Table, table_named
+
+if TYPE_CHECKING:
+    import duckdb
+
+T = TypeVar("T")
+Batches = Callable[[], Iterable[pa.RecordBatch]]
+ATTEMPTS = 20
+WRITER = WriterProperties(compression="ZSTD", max_row_group_size=128 * 1024)
+# The log says which days an ingestion touched; sensors may read it long after.
+TABLE_CONFIGURATION = {"delta.logRetentionDuration": "interval 3650 days"}
+
+
+class AlreadyIngested(Exception):
+    """Another writer committed one of these files first; nothing of this commit was written."""
+
+
+class Overtaken(Exception):
+    """The table has moved on since the rows were decided on; nothing of this commit was written."""
+
+
+@dataclass(frozen=True)
+class Home:
+    """Where everything lives: ``landing/``, ``lake/`` and ``dagster/`` under one folder.
+
+    The lake alone may live elsewhere: ``FT_ASSETS_LAKE`` names a folder or an object store's URI.
+    """
+
+    path: Path
+
+    @classmethod
+    def find(cls, home: str | os.PathLike[str] | None = None) -> Home:
+        """The home named, else ``FT_ASSETS_HOME``, else ``.ft_assets`` in the working directory."""
+        return cls(Path(home or os.environ.get("FT_ASSETS_HOME") or ".ft_assets").expanduser().absolute())
+
+    @property
+    def landing(self) -> Path:
+        """Landed files: ``landing/<format>/**``."""
+        return self.path / "landing"
+
+    @property
+    def dagster(self) -> Path:
+        """DAGSTER_HOME of this home."""
+        return self.path / "dagster"
+
+    @property
+    def lake(self) -> Lake:
+        """The tables."""
+        return Lake(os.environ.get("FT_ASSETS_LAKE") or str(self.path / "lake"))
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One written version of a table and the rows that it added."""
+
+    version: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A version of a table, or one day of it, not read yet."""
+
+    table: Table
+    delta: DeltaTable = field(repr=False)
+    session_date: dt.date | None = None
+
+    @property
+    def version(self) -> int:
+        """Delta version that is read."""
+        return int(self.delta.version())
+
+    def on(self, day: dt.date) -> Slice:
+        """One day of the same version.
+
+        Raises:
+            ValueError: the table is not kept by day.
+        """
+        if "session_date" not in self.table.partition_by:
+            raise ValueError(f"{self.table.name} is not kept by day, asked for {day}")
+        return replace(self, session_date=day)
+
+    @property
+    def row_count(self) -> int:
+        """Rows, from the table's log alone."""
+        actions = pa.table(self.delta.get_add_actions(flatten=True))
+        if self.session_date is not None:
+            days = actions["partition.session_date"].to_pylist()
+            counts = zip(days, actions["num_records"].to_pylist(), strict=True)
+            return sum(count for day, count in counts if day == self.session_date)
+        return sum(actions["num_records"].to_pylist())
+
+    def file_uris(self) -> list[str]:
+        """The Parquet files that make it up."""
+        filters = None if self.session_date is None else [("session_date", "=", self.session_date.isoformat())]
+        return [str(uri) for uri in self.delta.file_uris(filters)]
+
+    def create_view(self, con: duckdb.DuckDBPyConnection, name: str | None = None) -> None:
+        """Make it readable in DuckDB under the table's name.
+
+        Local files are read by DuckDB itself (four times faster than through a dataset); files in an object store
+        through the storage layer of Delta.
+        """
+        name = name or self.table.name
+        uris = self.file_uris()
+        if not uris:
+            con.register(name, self.table.empty())
+        elif "://" in uris[0] and not uris[0].startswith("file://"):
+            con.register(name, self.dataset())
+        else:
+            paths = [uri.removeprefix("file://") for uri in uris]
+            relation = con.read_parquet(paths, hive_partitioning=bool(self.table.partition_by))
+            columns = ", ".join(self._cast(column) for column in self.table.column_names)
+            relation.project(columns).create_view(name)
+
+    def _cast(self, column: str) -> str:
+        """Partition values come out of folder names, where DuckDB guesses a type; say which it is."""
+        if column not in self.table.partition_by:
+            return column
+        return f"{column}::{'date' if column == 'session_date' else 'varchar'} as {column}"
+
+    def dataset(self) -> Any:
+        """The same as a pyarrow dataset."""
+        dataset = self.delta.to_pyarrow_dataset(schema=self.table.schema)
+        if self.session_date is None:
+            return dataset
+        import pyarrow.dataset as ds
+
+        return dataset.filter(ds.field("session_date") == self.session_date)
+
+    def fragments(self) -> Iterable[Any]:
+        """Its Parquet files as dataset fragments, which know their physical schema."""
+        dataset = self.delta.to_pyarrow_dataset(schema=self.table.schema)
+        if self.session_date is None:
+            return dataset.get_fragments()  # type: ignore[no-any-return]
+        import pyarrow.dataset as ds
+
+        return dataset.get_fragments(ds.field("session_date") == self.session_date)  # type: ignore[no-any-return]
+
+    def batches(self, rows: int = 65_536, columns: list[str] | None = None) -> Iterable[pa.RecordBatch]:
+        """Stream it, at most ``rows`` rows at a time."""
+        return self.dataset().scanner(columns=columns, batch_size=rows).to_batches()  # type: ignore[no-any-return]
+
+    def head(self, rows: int) -> pa.Table:
+        """The first rows as stored."""
+        return self.dataset().head(rows)
+
+    def to_table(self, columns: list[str] | None = None) -> pa.Table:
+        """Read all of it."""
+        return self.dataset().to_table(columns=columns).cast(
+            pa.schema([f for f in self.table.schema if columns is None or f.name in columns])
+        )
+
+
+class Lake:
+    """The tables under one root.
+
+    Args:
+        root: a local folder, or an object store's URI such as ``s3://bucket/prefix``.
+        storage_options: options of the object store; its usual environment variables serve without any.
+    """
+
+    def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
+        self.root = root.rstrip("/")
+        self.storage_options = dict(storage_options or {})
+
+    def uri(self, name: str) -> str:
+        """Where the table lies."""
+        return f"{self.root}/{table_named(name).name}"
+
+    def open(self, name: str) -> DeltaTable:
+        """The table at its newest version; made, empty, if it is not there yet.
+
+        Raises:
+            KeyError: no table has that name.
+        """
+        table = table_named(name)
+        try:
+            return DeltaTable(self.uri(name), storage_options=self.storage_options)
+        except TableNotFoundError:
+            return _retried(lambda: self._create(table))
+
+    def _create(self, table: Table) -> DeltaTable:
+        if "://" not in self.root:
+            Path(self.uri(table.name)).mkdir(parents=True, exist_ok=True)
+        return DeltaTable.create(
+            self.uri(table.name),
+            schema=table.schema,
+            mode="ignore",
+            partition_by=list(table.partition_by),
+            description=f"A row is {table.row}.",
+            configuration=TABLE_CONFIGURATION,
+            storage_options=self.storage_options,
+        )
+
+    def slice(self, name: str, session_date: dt.date | None = None, version: int | None = None) -> Slice:
+        """A table, or a day of it, as it is now or was at a version.
+
+        Raises:
+            KeyError: no table has that name.
+            ValueError: a day was asked of a table that has none.
+        """
+        table = table_named(name)
+        if session_date is not None and "session_date" not in table.partition_by:
+            raise ValueError(f"{name} is not kept by day; ask for it without session_date, got {session_date}")
+        delta = self.open(name)
+        if version is not None:
+            delta.load_as_version(version)
+        return Slice(table, delta, session_date)
+
+    def days(self, name: str) -> list[dt.date]:
+        """The days that a table holds, in order."""
+        actions = pa.table(self.open(name).get_add_actions(flatten=True))
+        return sorted(set(actions["partition.session_date"].to_pylist()))
+
+    def holds(self, name: str, file: str) -> bool:
+        """Whether the rows of a landed file are in the table."""
+        return self.open(name).transaction_version(f"file:{file}") is not None
+
+    def replace_day(self, name: str, day: dt.date, batches: Batches, metadata: Mapping[str, Any]) -> Commit:
+        """Replace one day by new rows in one atomic commit.
+
+        Args:
+            batches: makes the rows anew each time it is called: a conflict with another writer starts over.
+            metadata: what the rows were made from, kept in the table's log.
+
+        Raises:
+            ValueError: rows of another day, or of another schema.
+        """
+        table = table_named(name)
+
+        def write() -> Commit:
+            delta = self.open(name)
+            with Feed(table, batches) as feed:
+                write_deltalake(
+                    delta,
+                    feed.reader,
+                    mode="overwrite",
+                    predicate=f"session_date = '{day.isoformat()}'",
+                    writer_properties=WRITER,
+                    commit_properties=_properties(metadata),
+                )
+            return Commit(int(delta.version()), feed.rows)
+
+        return _retried(write)
+
+    def append_once(
+        self,
+        name: str,
+        batches: Batches,
+        files: Iterable[str],
+        metadata: Mapping[str, Any],
+        read_version: int | None = None,
+    ) -> Commit:
+        """Append the rows of landed files, each file exactly once.
+
+        Args:
+            read_version: the version that the rows were compared with, where they were.
+
+        Raises:
+            AlreadyIngested: another writer was first with one of them; nothing was written.
+            Overtaken: the table is no longer at ``read_version``; nothing was written.
+        """
+        table, files = table_named(name), list(files)
+
+        def write() -> Commit:
+            delta = self.open(name)
+            _refuse_held(delta, files)
+            _refuse_newer(delta, read_version)
+            with Feed(table, batches) as feed:
+                write_deltalake(
+                    delta,
+                    feed.reader,
+                    mode="append",
+                    writer_properties=WRITER,
+                    commit_properties=_properties(metadata, files),
+                )
+            return Commit(int(delta.version()), feed.rows)
+
+        return _retried(write)
+
+    def upsert_items_once(
+        self, rows: pa.Table, files: Iterable[str], metadata: Mapping[str, Any], read_version: int | None = None
+    ) -> Commit:
+        """Merge new and changed items into the catalogue, the files exactly once.
+
+        Args:
+            read_version: the version that the rows were compared with, where they were.
+
+        Raises:
+            AlreadyIngested: another writer was first with one of the files; nothing was written.
+            Overtaken: the table is no longer at ``read_version``; nothing was written.
+        """
+        files = list(files)
+
+        def write() -> Commit:
+            delta = self.open(schemas.ITEMS.name)
+            _refuse_held(delta, files)
+            _refuse_newer(delta, read_version)
+            merge = delta.merge(
+                rows.cast(schemas.ITEMS.schema),
+                predicate="new.item_id = old.item_id",
+                source_alias="new",
+                target_alias="old",
+                writer_properties=WRITER,
+                commit_properties=_properties(metadata, files),
+            )
+            merge.when_matched_update_all().when_not_matched_insert_all().execute()
+            return Commit(int(delta.version()), rows.num_rows)
+
+        return _retried(write)
+
+    def append(self, name: str, rows: pa.Table, metadata: Mapping[str, Any]) -> Commit:
+        """Append rows in one commit."""
+
+        def write() -> Commit:
+            delta = self.open(name)
+            write_deltalake(
+                delta,
+                rows.cast(table_named(name).schema),
+                mode="append",
+                writer_properties=WRITER,
+                commit_properties=_properties(metadata),
+            )
+            return Commit(int(delta.version()), rows.num_rows)
+
+        return _retried(write)
+
+    def history(self, name: str, after: int = -1) -> list[dict[str, Any]]:
+        """The log entries of the versions behind ``after``, oldest first."""
+        delta = self.open(name)
+        newer = int(delta.version()) - after
+        if newer <= 0:
+            return []
+        entries = [entry for entry in delta.history(newer) if entry["version"] > after]
+        return sorted(entries, key=lambda entry: entry["version"])
+
+
+def _refuse_held(delta: DeltaTable, files: list[str]) -> None:
+    held = [file for file in files if delta.transaction_version(f"file:{file}") is not None]
+    if held:
+        raise AlreadyIngested(f"{len(held)} of {len(files)} files are already in the table: {', '.join(held[:3])}")
+
+
+def _refuse_newer(delta: DeltaTable, read_version: int | None) -> None:
+    if read_version is not None and delta.version() != read_version:
+        raise Overtaken(f"the rows were compared with version {read_version}, the table is at {delta.version()}")
+
+
+def _properties(metadata: Mapping[str, Any], files: Iterable[str] = ()) -> CommitProperties:
+    values = {key: value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+              for key, value in metadata.items()}
+    return CommitProperties(
+        custom_metadata=values, app_transactions=[Transaction(f"file:{file}", 1) for file in files], max_commit_retries=0
+    )
+
+
+def _retried(write: Callable[[], T]) -> T:
+    """Run a commit again when another writer came first, a little later each time."""
+    for attempt in range(ATTEMPTS):
+        try:
+            return write()
+        except CommitFailedError:
+            if attempt == ATTEMPTS - 1:
+                raise
+            time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))
+    raise AssertionError("unreachable")
+
+
+def read_table(
+    name: str, home: str | os.PathLike[str] | None = None, session_date: dt.date | str | None = None
+) -> pa.Table:
+    """Read a table, or one day of it, as Arrow.
+
+    Args:
+        name: a table of DESIGN section 4, such as ``fine_tuning_features``.
+        home: where to look; else ``FT_ASSETS_HOME``, else ``.ft_assets`` in the working directory.
+        session_date: one day only, a date or its ISO form.
+
+    Raises:
+        KeyError: no table has that name; the message lists those there are.
+        FileNotFoundError: nothing has been made there yet.
+        ValueError: the table is not kept by day, or the date is not one.
+    """
+    table_named(name)
+    lake = Home.find(home).lake
+    if "://" not in lake.root and not Path(lake.uri(name)).exists():
+        raise FileNotFoundError(f"there is no table {name} under {lake.root}; materialize it first")
+    day = dt.date.fromisoformat(session_date) if isinstance(session_date, str) else session_date
+    return lake.slice(name, day).to_table()

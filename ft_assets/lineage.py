@@ -1,0 +1,130 @@
+"""What the tables' own logs say: which days an ingestion touched, what a day was made from, and what is out of date.
+
+No state of ours stands beside the lake, so nothing can disagree with it: a crash at any point is mended by asking again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ft_assets.lake import Lake
+from ft_assets.schemas import (
+    FINE_TUNING_FEATURES,
+    FINE_TUNING_INPUTS,
+    ITEMS,
+    PAIR_FEATURES,
+    SAMPLED_INPUTS,
+    SEARCH_SESSIONS,
+    SESSION_EVENTS,
+    TEXT_VECTORS,
+)
+
+INGESTED = (SEARCH_SESSIONS.name, SESSION_EVENTS.name, ITEMS.name)
+DAILY = (
+    FINE_TUNING_INPUTS.name,
+    SAMPLED_INPUTS.name,
+    TEXT_VECTORS.name,
+    PAIR_FEATURES.name,
+    FINE_TUNING_FEATURES.name,
+)
+# Which daily tables a daily table is made from. (The ingested ones count through the days that they touch.)
+MADE_FROM: dict[str, tuple[str, ...]] = {
+    FINE_TUNING_INPUTS.name: (),
+    SAMPLED_INPUTS.name: (FINE_TUNING_INPUTS.name,),
+    TEXT_VECTORS.name: (SAMPLED_INPUTS.name,),
+    PAIR_FEATURES.name: (SAMPLED_INPUTS.name, TEXT_VECTORS.name),
+    FINE_TUNING_FEATURES.name: (PAIR_FEATURES.name,),
+}
+
+
+@dataclass(frozen=True)
+class DayCommit:
+    """The newest commit of a day in a daily table.
+
+    Attributes:
+        version: its Delta version.
+        made_from: versions of the tables read.
+        configuration: what it was made with.
+        model: fingerprint of the model, where one was used.
+    """
+
+    version: int
+    made_from: dict[str, int]
+    configuration: dict[str, Any]
+    model: str | None
+
+
+def affected_days(lake: Lake, after: Mapping[str, int] | None = None) -> dict[dt.date, dict[str, int]]:
+    """The days that ingestions touched, each with the newest version of each table that touched it.
+
+    Args:
+        after: per ingested table, the version behind which to look; all of its log where it is missing.
+    """
+    days: dict[dt.date, dict[str, int]] = {}
+    for name in INGESTED:
+        for entry in lake.history(name, (after or {}).get(name, -1)):
+            for day in json.loads(entry.get("affected_days", "[]")):
+                days.setdefault(dt.date.fromisoformat(day), {})[name] = int(entry["version"])
+    return dict(sorted(days.items()))
+
+
+def ingested_versions(lake: Lake) -> dict[str, int]:
+    """Newest version of every ingested table: a cursor for ``affected_days``."""
+    return {name: int(lake.open(name).version()) for name in INGESTED}
+
+
+def day_commits(lake: Lake, name: str) -> dict[dt.date, DayCommit]:
+    """The newest commit of every day of a daily table."""
+    commits = {}
+    for entry in lake.history(name):
+        if "made_from" in entry and "session_date" in entry:
+            day = dt.date.fromisoformat(entry["session_date"])
+            commits[day] = DayCommit(
+                int(entry["version"]),
+                json.loads(entry["made_from"]),
+                json.loads(entry["configuration"]),
+                entry.get("model"),
+            )
+    return commits
+
+
+def out_of_date(
+    lake: Lake, configurations: Mapping[str, Mapping[str, Any]], days: set[dt.date] | None = None
+) -> dict[dt.date, list[str]]:
+    """The daily tables to make anew, per day, in the order of making; days that are up to date are left out.
+
+    A table of a day is out of date when it was never made, when it was made with another configuration, when an
+    ingestion touched the day since, or when a table that it is made from is out of date or was made anew since.
+
+    Args:
+        configurations: per daily table, the configuration that it should have been made with.
+        days: look at these days only.
+    """
+    touched = affected_days(lake)
+    commits = {name: day_commits(lake, name) for name in DAILY}
+    stale: dict[dt.date, list[str]] = {}
+    for day, versions in touched.items():
+        if days is not None and day not in days:
+            continue
+        names: list[str] = []
+        for name in DAILY:
+            commit = commits[name].get(day)
+            if (
+                commit is None
+                or commit.configuration != json.loads(json.dumps(configurations[name]))
+                or any(parent in names or _newer(commits[parent].get(day), commit, parent) for parent in MADE_FROM[name])
+                or (not MADE_FROM[name] and any(v > commit.made_from.get(t, -1) for t, v in versions.items()))
+            ):
+                names.append(name)
+        if names:
+            stale[day] = names
+    return stale
+
+
+def _newer(parent: DayCommit | None, commit: DayCommit, name: str) -> bool:
+    """Whether the parent's day was made anew after the version that the commit read."""
+    return parent is None or parent.version > commit.made_from.get(name, -1)

@@ -1,0 +1,82 @@
+"""Run a file of ``sql/`` on DuckDB, with bound parameters, over tables of the lake.
+
+A query names tables as the lake does. A parameter is written ``$name`` and bound, never pasted. Result rows stream:
+memory is bounded by the batch and by DuckDB's own limit, beyond which it spills to a temporary folder.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from ft_assets.lake import Slice
+
+BATCH_ROWS = 65_536
+
+
+@cache
+def sql_root() -> Path:
+    """The folder of the SQL files: inside the installed package, or at the top of a checkout.
+
+    Raises:
+        FileNotFoundError: neither is there.
+    """
+    package = Path(__file__).parent
+    for folder in (package / "sql", package.parent / "sql"):
+        if (folder / "assets").is_dir():
+            return folder
+    raise FileNotFoundError(f"no sql/assets in {package} nor in {package.parent}: the installation is incomplete")
+
+
+@cache
+def read_sql(name: str) -> str:
+    """The text of ``sql/<name>.sql``.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+    """
+    return (sql_root() / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@contextmanager
+def session(tables: Mapping[str, Slice | pa.Table | pa.RecordBatchReader] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection in memory that sees the given tables by name, in UTC, and closes at the end."""
+    with tempfile.TemporaryDirectory(prefix="ft_assets_duckdb_") as spill:
+        con = duckdb.connect(
+            config={"temp_directory": spill, "memory_limit": os.environ.get("FT_ASSETS_DUCKDB_MEMORY", "4GB")}
+        )
+        try:
+            con.execute("set timezone = 'UTC'")
+            con.execute("set enable_progress_bar = false")
+            con.execute(read_sql("macros"))
+            for name, table in (tables or {}).items():
+                if isinstance(table, Slice):
+                    table.create_view(con, name)
+                else:
+                    con.register(name, table)
+            yield con
+        finally:
+            con.close()
+
+
+def query(con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyRelation:
+    """The rows of ``sql/<name>.sql``, not computed yet."""
+    return con.sql(read_sql(name), params=dict(parameters or {}))
+
+
+def stream(relation: duckdb.DuckDBPyRelation, rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
+    """The rows as a stream of Arrow batches."""
+    return relation.to_arrow_reader(rows)
+
+
+def rows(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
+    """All rows as dictionaries: for small answers."""
+    return relation.to_arrow_table().to_pylist()  # type: ignore[no-any-return]

@@ -1,0 +1,238 @@
+"""Every table of the lake, said once: its columns, their types and what they mean.
+
+The asset key, the folder in the lake and the SQL file carry the table's name; the Delta schema, the UI's column
+metadata, the check of stored types and docs/tables.md all derive from what stands here.
+
+Times are UTC. ``session_date`` is the date of the session's ``started_at``. Ids are strings.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+STRING, BOOL, FLOAT, DATE = pa.string(), pa.bool_(), pa.float32(), pa.date32()
+TIMESTAMP = pa.timestamp("us", tz="UTC")
+RESULT = pa.struct([pa.field("item_id", STRING), pa.field("rank", FLOAT)])
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its Arrow type and one sentence about it."""
+
+    name: str
+    type: pa.DataType
+    description: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the lake.
+
+    Attributes:
+        name: asset key, folder in the lake and stem of its SQL file.
+        row: what one row is.
+        columns: in storage order.
+        partition_by: Delta partition columns; a table partitioned by ``session_date`` alone has one part per day.
+        daily: whether Dagster materializes it day by day.
+    """
+
+    name: str
+    row: str
+    columns: tuple[Column, ...]
+    partition_by: tuple[str, ...] = ()
+    daily: bool = False
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema. Every field is nullable in storage; the checks hold what may not be null."""
+        return pa.schema([pa.field(column.name, column.type) for column in self.columns])
+
+    @property
+    def column_names(self) -> list[str]:
+        """Names in storage order."""
+        return [column.name for column in self.columns]
+
+    @property
+    def required(self) -> list[str]:
+        """Columns that may not hold a null."""
+        return [column.name for column in self.columns if not column.nullable]
+
+    def empty(self) -> pa.Table:
+        """A table of no rows."""
+        return self.schema.empty_table()
+
+
+def type_name(type_: pa.DataType) -> str:
+    """A short readable name of an Arrow type, as the UI and the docs show it: ``list<string>``, ``float32``."""
+    if pa.types.is_list(type_):
+        return f"list<{type_name(type_.value_type)}>"
+    if pa.types.is_struct(type_):
+        return "{" + ", ".join(f"{field.name}: {type_name(field.type)}" for field in type_) + "}"
+    return {"float": "float32", "bool": "bool", "date32[day]": "date"}.get(str(type_), str(type_))
+
+
+_SOURCE = Column("source_file", STRING, "Landed file that the row came from, relative to the landing place.")
+_INGESTED = Column("ingested_at", TIMESTAMP, "When the row was ingested.")
+_SESSION = Column("session_id", STRING, "The session: one query with the list it got.")
+_DATE = Column("session_date", DATE, "UTC date of the session's started_at.")
+_QUERY_HASH = Column("query_hash", STRING, "Hash of the query text: the key of its vector.")
+
+SEARCH_SESSIONS = Table(
+    "search_sessions",
+    "a session as logged",
+    (
+        _SESSION,
+        Column("visit_id", STRING, "The visit in which the query was asked, where the log has it.", nullable=True),
+        _DATE,
+        Column("started_at", TIMESTAMP, "When the query was asked."),
+        Column("query_text", STRING, "The query as typed."),
+        Column("user_id", STRING, "Who asked, where the log says it.", nullable=True),
+        Column("results", pa.list_(RESULT), "Items in the order shown, each with the engine's score where it gave one."),
+        Column("marked_irrelevant", BOOL, "Whether the log marks the whole session as irrelevant."),
+        _SOURCE,
+        _INGESTED,
+    ),
+    partition_by=("session_date",),
+)
+
+SESSION_EVENTS = Table(
+    "session_events",
+    "an interaction with an item as logged, of whatever type",
+    (
+        Column("event_id", STRING, "The event; made from its content where the log gives none."),
+        _SESSION,
+        Column("item_id", STRING, "The item acted on."),
+        Column("event_type", STRING, "Type of the act in the field's standard name: click, add_to_cart, purchase, ..."),
+        Column("occurred_at", TIMESTAMP, "When it happened."),
+        _SOURCE,
+        _INGESTED,
+    ),
+)
+
+REJECTED_RECORDS = Table(
+    "rejected_records",
+    "a record that was refused",
+    (
+        _SOURCE,
+        Column("record_number", pa.int64(), "Line of the file, from 1."),
+        Column("reason", STRING, "A fixed code."),
+        Column("detail", STRING, "What must hold and what came.", nullable=True),
+        Column("raw", STRING, "The record as it stood in the file."),
+        _INGESTED,
+    ),
+)
+
+ITEMS = Table(
+    "items",
+    "a part with its text",
+    (
+        Column("item_id", STRING, "The part: what a result list names."),
+        Column("object_id", STRING, "The object it is a part of; itself where the catalogue says nothing."),
+        Column("text", STRING, "The text that the model encodes."),
+        Column("text_hash", STRING, "Hash of the text: the key of its vector."),
+        _SOURCE,
+        Column("updated_at", TIMESTAMP, "When this version of the item was ingested."),
+    ),
+)
+
+FINE_TUNING_INPUTS = Table(
+    "fine_tuning_inputs",
+    "a session ready to use",
+    (
+        _SESSION,
+        _DATE,
+        Column("query_text", STRING, "The query as typed."),
+        _QUERY_HASH,
+        Column("started_at", TIMESTAMP, "When the query was asked."),
+        Column("item_ids", pa.list_(STRING), "Items in the order shown, each once."),
+        Column("object_ids", pa.list_(STRING), "The object of each item."),
+        Column("ranks", pa.list_(FLOAT), "The engine's score of each item; null where it gave none."),
+        Column("clicked", pa.list_(BOOL), "Whether the item drew a positive event."),
+        Column("event_weight", pa.list_(FLOAT), "Weight of the item's evidence: 1 where clicked, 0 elsewhere."),
+        Column("is_irrelevant", BOOL, "No event at all, or marked so."),
+    ),
+    partition_by=("session_date",),
+    daily=True,
+)
+
+SAMPLED_INPUTS = Table(
+    "sampled_inputs",
+    "a session ready to use, its not-events thinned",
+    (
+        *FINE_TUNING_INPUTS.columns,
+        Column("kept", pa.list_(BOOL), "Whether the item stays: always for parts of a clicked object."),
+    ),
+    partition_by=("session_date",),
+    daily=True,
+)
+
+TEXT_VECTORS = Table(
+    "text_vectors",
+    "a text under a model",
+    (
+        Column("model", STRING, "Fingerprint of the model: all that changes its numbers."),
+        Column("role", STRING, "query or item: a model may encode them differently."),
+        Column("text_hash", STRING, "Hash of the text."),
+        Column("vector", pa.list_(FLOAT), "The embedding; one width per model."),
+    ),
+    partition_by=("model",),
+    daily=True,
+)
+
+_PAIR_COLUMNS = (
+    Column("session_id", STRING, "Session of the positive."),
+    _DATE,
+    _QUERY_HASH,
+    Column("positive_id", STRING, "Object that drew an event."),
+    Column("negative_id", STRING, "Object shown without an event."),
+    Column("positive_rank", FLOAT, "The model's score of the positive for the query."),
+    Column("negative_rank", FLOAT, "The model's score of the negative for its query."),
+    Column("target", pa.int8(), "1 where a higher score is nearer, -1 where a lower one is."),
+    Column("positive_confidence", FLOAT, "How far the event can be believed, in [0, 1]."),
+    Column("negative_confidence", FLOAT, "How far the absence of an event can be believed, in [0, 1]."),
+    Column("pairing", STRING, "session: both of one session; irrelevant: the negative is an irrelevant session's."),
+)
+
+PAIR_FEATURES = Table("pair_features", "a pair", _PAIR_COLUMNS, partition_by=("session_date",), daily=True)
+FINE_TUNING_FEATURES = Table(
+    "fine_tuning_features", "a pair inside the clamp window", _PAIR_COLUMNS, partition_by=("session_date",), daily=True
+)
+
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        SEARCH_SESSIONS,
+        SESSION_EVENTS,
+        REJECTED_RECORDS,
+        ITEMS,
+        FINE_TUNING_INPUTS,
+        SAMPLED_INPUTS,
+        TEXT_VECTORS,
+        PAIR_FEATURES,
+        FINE_TUNING_FEATURES,
+    )
+}
+
+
+def table_named(name: str) -> Table:
+    """The table of that name.
+
+    Raises:
+        KeyError: no such table; the message lists those there are.
+    """
+    try:
+        return TABLES[name]
+    except KeyError:
+        raise KeyError(f"no table is named {name!r}; there are {', '.join(TABLES)}") from None
+
+
+def column_metadata(table: Table) -> list[dict[str, Any]]:
+    """Name, type, description and nullability of each column, for UIs and documentation."""
+    return [
+        {"name": c.name, "type": type_name(c.type), "description": c.description, "nullable": c.nullable}
+        for c in table.columns
+    ]

@@ -1,0 +1,46 @@
+-- A session ready to use: every item of its list once, in the order shown, with its object, the engine's score and
+-- whether it drew a positive event. Sessions without results make no features and are left out (counted apart).
+-- Reads search_sessions (one day), session_events, items. Parameters: $event_types.
+with shown as (
+    select session_id, unnest(results) as result, generate_subscripts(results, 1) as position
+    from search_sessions
+),
+-- A list that names an item twice showed it twice; its first place is where it was seen.
+first_shown as (
+    select session_id, result.item_id as item_id, min(position) as position, arg_min(result, position).rank as rank
+    from shown
+    group by session_id, result.item_id
+),
+positives as (
+    select distinct session_id, item_id
+    from session_events
+    where event_type in (select unnest($event_types::varchar[]))
+      and session_id in (select session_id from search_sessions)
+),
+lists as (
+    select
+        s.session_id,
+        list(s.item_id order by s.position) as item_ids,
+        list(coalesce(i.object_id, s.item_id) order by s.position) as object_ids,
+        list(s.rank order by s.position) as ranks,
+        list(p.item_id is not null order by s.position) as clicked
+    from first_shown as s
+    left join items as i using (item_id)
+    left join positives as p on p.session_id = s.session_id and p.item_id = s.item_id
+    group by s.session_id
+)
+select
+    session_id,
+    session_date,
+    query_text,
+    text_hash(query_text) as query_hash,
+    started_at,
+    item_ids,
+    object_ids,
+    ranks,
+    clicked,
+    list_transform(clicked, lambda c: c::int::float) as event_weight,
+    marked_irrelevant or not list_bool_or(clicked) as is_irrelevant
+from search_sessions
+join lists using (session_id)
+order by started_at, session_id

@@ -1,0 +1,9 @@
+-- No id, click or weight is null, and no rank is NaN or infinite: an engine that gave no rank leaves it null.
+-- blocks; reads fine_tuning_inputs
+select session_id, item_ids, object_ids, clicked, ranks
+from fine_tuning_inputs
+where list_count(item_ids) <> len(item_ids)
+   or list_count(object_ids) <> len(object_ids)
+   or list_count(clicked) <> len(clicked)
+   or list_count(event_weight) <> len(event_weight)
+   or len(list_filter(ranks, lambda r: not isfinite(r))) > 0

@@ -1,0 +1,11 @@
+-- Ranks are finite, confidences lie in [0, 1], the target is 1 or -1, the pairing is a known one.
+-- blocks; reads pair_features
+select session_id, positive_id, negative_id, positive_rank, negative_rank, target, positive_confidence, negative_confidence,
+    pairing
+from pair_features
+where not isfinite(positive_rank)
+   or not isfinite(negative_rank)
+   or not positive_confidence between 0 and 1
+   or not negative_confidence between 0 and 1
+   or target not in (1, -1)
+   or pairing not in ('session', 'irrelevant')

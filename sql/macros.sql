@@ -1,0 +1,18 @@
+-- Words that the queries share. Run once on every connection.
+
+-- The key of a text's vector: stable across engines, versions and processes.
+create or replace macro text_hash(words) as md5(words);
+
+-- A point in time from a log: epoch seconds, milli-, micro- or nanoseconds (told apart by magnitude; whole or
+-- fractional, as a number or in quotes), or ISO 8601 (Z, +00:00 and +0000; without an offset it is UTC).
+-- Null where it is none of these.
+create or replace macro log_epoch(number) as
+    case
+        when not isfinite(number) or number <= 0 then null
+        when number < 1e11 then make_timestamptz((number * 1e6)::bigint)
+        when number < 1e14 then make_timestamptz((number * 1e3)::bigint)
+        when number < 1e17 then make_timestamptz(number::bigint)
+        when number < 1e20 then make_timestamptz((number / 1e3)::bigint)
+    end;
+create or replace macro log_time(words) as
+    coalesce(log_epoch(try_cast(words as double)), try_cast(words as timestamptz));
