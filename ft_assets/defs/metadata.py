@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 import ft_assets
-from ft_assets import schemas
+from ft_assets import queries, schemas
+from ft_assets.checks import PAIR_TABLES
 from ft_assets.engine import Encoded
 from ft_assets.lake import Lake
 
@@ -28,6 +30,23 @@ def table_metadata(table: schemas.Table) -> dict[str, Any]:
         for column in schemas.column_metadata(table)
     ]
     return {"dagster/column_schema": dg.TableSchema(columns=columns)}
+
+
+def pair_metadata(lake: Lake, name: str, day: dt.date, configuration: dict[str, Any]) -> dict[str, Any]:
+    """Numbers over a day's pairs, which the UI plots over the days, and a picture of the clamp window."""
+    if name not in PAIR_TABLES:
+        return {}
+    with queries.session({"pairs": lake.slice(name, day)}) as con:
+        numbers = queries.rows(queries.query(con, "reports/pair_statistics"))[0]
+    metadata: dict[str, Any] = {key: value for key, value in numbers.items() if value is not None}
+    if name == schemas.FINE_TUNING_FEATURES.name:
+        from ft_assets.reports import clamp_picture
+
+        with queries.session({"pairs": lake.slice(schemas.PAIR_FEATURES.name, day)}) as con:
+            differences = queries.query(con, "reports/pair_differences").to_arrow_table()["difference"].to_numpy()
+        low, high = configuration["min_abs_difference_threshold"], configuration["max_abs_difference_threshold"]
+        metadata["clamp_window"] = dg.MetadataValue.md(clamp_picture(differences, low, high))
+    return metadata
 
 
 def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResult[Any]]:

@@ -12,6 +12,7 @@ from pydantic import Field
 
 import ft_assets
 from ft_assets.defs import partitions
+from ft_assets.defs.metadata import pair_metadata
 from ft_assets.engine import DayRows
 from ft_assets.lake import Home, Lake, Slice
 
@@ -91,6 +92,7 @@ class LakeIOManager(dg.ConfigurableIOManager):  # type: ignore[misc]
         commit = self.home.lake.replace_day(name, day, obj.batches, provenance)
         context.add_output_metadata(
             {
+                **pair_metadata(self.home.lake, name, day, obj.configuration),
                 **{count: int(value) for count, value in obj.counts.items()},
                 "dagster/partition_row_count": commit.rows,
                 "dagster/uri": self.home.lake.uri(name),

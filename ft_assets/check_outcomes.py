@@ -1,0 +1,128 @@
+"""What a check found in a day of a table, and how outcomes are counted, grouped and ordered in every report."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+STATES = ("failed", "warned", "passed")  # the order of a report: what broke comes first
+
+
+@dataclass(frozen=True)
+class CheckOutcome:
+    """What one check found in one day of a table.
+
+    Attributes:
+        table: name of the table.
+        check: name of the check.
+        session_date: the day, YYYY-MM-DD; None for a table without days.
+        passed: whether no row broke the rule.
+        severity: what it means if one did.
+        blocking: whether a failure stops the tables behind this one.
+        description: the rule, in a sentence.
+        rows: how many rows broke it; None if that was not counted.
+        examples: some of these rows.
+        checked_at: when, with its time zone.
+        run_id: the Dagster run.
+
+    Raises:
+        ValueError: the severity is neither ERROR nor WARN.
+    """
+
+    table: str
+    check: str
+    session_date: str | None
+    passed: bool
+    severity: Literal["ERROR", "WARN"] | str = "ERROR"
+    blocking: bool = False
+    description: str = ""
+    rows: int | None = None
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    checked_at: datetime | None = None
+    run_id: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.severity not in ("ERROR", "WARN"):
+            raise ValueError(f"severity must be ERROR or WARN, got {self.severity!r}")
+
+    @property
+    def state(self) -> Literal["passed", "failed", "warned"]:
+        """``failed`` and ``warned`` are both not passed, by severity."""
+        if self.passed:
+            return "passed"
+        return "failed" if self.severity == "ERROR" else "warned"
+
+    @property
+    def message(self) -> str:
+        """One line that says what broke: the count of rows and the rule."""
+        rule = self.description or self.check
+        if self.rows is None:
+            return rule
+        return f"{self.rows:,} {'row breaks' if self.rows == 1 else 'rows break'} the rule: {rule}"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Outcomes counted by state; ``str()`` is the closing line of a report."""
+
+    passed: int
+    failed: int
+    warned: int
+
+    def __str__(self) -> str:
+        checks, warnings = ("check", "checks")[self.passed != 1], ("warning", "warnings")[self.warned != 1]
+        return f"{self.passed} {checks} passed, {self.failed} failed, {self.warned} {warnings}"
+
+
+def summarize(outcomes: Iterable[CheckOutcome]) -> Summary:
+    """Count outcomes by state."""
+    states = [outcome.state for outcome in outcomes]
+    return Summary(*(states.count(state) for state in ("passed", "failed", "warned")))
+
+
+def group_outcomes(
+    outcomes: Iterable[CheckOutcome],
+) -> list[tuple[str, list[tuple[str, list[CheckOutcome]]]]]:
+    """Group outcomes by table and check, what broke first; otherwise in the order in which they first came."""
+    tables: dict[str, dict[str, list[CheckOutcome]]] = {}
+    for outcome in outcomes:
+        tables.setdefault(outcome.table, {}).setdefault(outcome.check, []).append(outcome)
+    grouped = [
+        (table, [(check, sorted(days, key=lambda each: each.session_date or "")) for check, days in checks.items()])
+        for table, checks in tables.items()
+    ]
+    for _, checks in grouped:
+        checks.sort(key=lambda pair: STATES.index(worst_state(pair[1])))
+    return sorted(grouped, key=lambda pair: STATES.index(worst_state(pair[1][0][1])))
+
+
+def worst_state(outcomes: Iterable[CheckOutcome]) -> str:
+    """The state to show for several outcomes: failed, else warned, else passed."""
+    return min((outcome.state for outcome in outcomes), key=STATES.index)
+
+
+def plain(value: Any) -> Any:
+    """Turn a value of a row (numpy, dates, bytes, ...) into one that JSON has."""
+    if isinstance(value, dict):
+        return {str(key): plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [plain(inner) for inner in value]
+    if hasattr(value, "tolist"):  # numpy scalars and arrays
+        return plain(value.tolist())
+    if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    return value.isoformat() if isinstance(value, datetime | date) else writable(str(value))
+
+
+def writable(text: str) -> str:
+    """Replace halves of surrogate pairs: JSON may hold them, but no file can."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def json_line(row: dict[str, Any]) -> str:
+    """One row as one line of JSON."""
+    return json.dumps(plain(row), ensure_ascii=False)
