@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Batches = Callable[[], Iterable[pa.RecordBatch]]
 ATTEMPTS = 20
+UNREADABLE = "%#?[]^|\\"  # in a local path: deltalake 1.6 panics, looks elsewhere, or reads an empty history
 WRITER = WriterProperties(compression="ZSTD", max_row_group_size=128 * 1024)
 # The log says which days an ingestion touched; sensors may read it long after.
 TABLE_CONFIGURATION = {"delta.logRetentionDuration": "interval 3650 days"}
@@ -106,8 +108,7 @@ class Slice:
         Raises:
             ValueError: the table is not kept by day.
         """
-        if "session_date" not in self.table.partition_by:
-            raise ValueError(f"{self.table.name} is not kept by day, asked for {day}")
+        _check_by_day(self.table, day)
         return replace(self, session_date=day)
 
     @property
@@ -123,7 +124,7 @@ class Slice:
     def file_uris(self) -> list[str]:
         """The Parquet files that make it up."""
         filters = None if self.session_date is None else [("session_date", "=", self.session_date.isoformat())]
-        return [str(uri) for uri in self.delta.file_uris(filters)]
+        return [str(uri) for uri in self.delta.file_uris(file_pruning_predicate=filters)]
 
     def create_view(self, con: duckdb.DuckDBPyConnection, name: str | None = None) -> None:
         """Make it readable in DuckDB under the table's name.
@@ -138,10 +139,15 @@ class Slice:
         elif "://" in uris[0] and not uris[0].startswith("file://"):
             con.register(name, self.dataset())
         else:
-            paths = [uri.removeprefix("file://") for uri in uris]
+            paths = [self._local_path(uri) for uri in uris]
             relation = con.read_parquet(paths, hive_partitioning=bool(self.table.partition_by))
             columns = ", ".join(self._cast(column) for column in self.table.column_names)
             relation.project(columns).create_view(name)
+
+    def _local_path(self, uri: str) -> str:
+        """Delta writes the folder of a table as in a URL, and what lies below it as it is."""
+        folder, file = uri.removeprefix("file://").rsplit(f"/{self.table.name}/", 1)
+        return f"{unquote(folder)}/{self.table.name}/{file}"
 
     def _cast(self, column: str) -> str:
         """Partition values come out of folder names, where DuckDB guesses a type; say which it is."""
@@ -188,9 +194,14 @@ class Lake:
     Args:
         root: a local folder, or an object store's URI such as ``s3://bucket/prefix``.
         storage_options: options of the object store; its usual environment variables serve without any.
+
+    Raises:
+        ValueError: a local path that the storage layer cannot read.
     """
 
     def __init__(self, root: str, storage_options: Mapping[str, str] | None = None) -> None:
+        if "://" not in root and any(character in root for character in UNREADABLE):
+            raise ValueError(f"the path of a lake must be free of {' '.join(UNREADABLE)}, got {root}; name another folder")
         self.root = root.rstrip("/")
         self.storage_options = dict(storage_options or {})
 
@@ -223,6 +234,10 @@ class Lake:
             storage_options=self.storage_options,
         )
 
+    def exists(self, name: str) -> bool:
+        """Whether the table has been made; asking does not make it."""
+        return DeltaTable.is_deltatable(self.uri(name), storage_options=self.storage_options)
+
     def slice(self, name: str, session_date: dt.date | None = None, version: int | None = None) -> Slice:
         """A table, or a day of it, as it is now or was at a version.
 
@@ -231,8 +246,8 @@ class Lake:
             ValueError: a day was asked of a table that has none.
         """
         table = table_named(name)
-        if session_date is not None and "session_date" not in table.partition_by:
-            raise ValueError(f"{name} is not kept by day; ask for it without session_date, got {session_date}")
+        if session_date is not None:
+            _check_by_day(table, session_date)
         delta = self.open(name)
         if version is not None:
             delta.load_as_version(version)
@@ -255,13 +270,14 @@ class Lake:
             metadata: what the rows were made from, kept in the table's log.
 
         Raises:
-            ValueError: rows of another day, or of another schema.
+            ValueError: rows of another day, or of another schema; or the table is not kept by day.
         """
         table = table_named(name)
+        _check_by_day(table, day)
 
         def write() -> Commit:
             delta = self.open(name)
-            with Feed(table, batches) as feed:
+            with Feed(table, batches, day) as feed:
                 write_deltalake(
                     delta,
                     feed.reader,
@@ -322,6 +338,8 @@ class Lake:
             Overtaken: the table is no longer at ``read_version``; nothing was written.
         """
         files = list(files)
+        if not rows.num_rows:  # a merge without rows commits nothing, and the files would stay new for ever
+            return self.append_once(schemas.ITEMS.name, rows.to_batches, files, metadata, read_version)
 
         def write() -> Commit:
             delta = self.open(schemas.ITEMS.name)
@@ -358,12 +376,23 @@ class Lake:
 
     def history(self, name: str, after: int = -1) -> list[dict[str, Any]]:
         """The log entries of the versions behind ``after``, oldest first."""
-        delta = self.open(name)
-        newer = int(delta.version()) - after
-        if newer <= 0:
-            return []
-        entries = [entry for entry in delta.history(newer) if entry["version"] > after]
-        return sorted(entries, key=lambda entry: entry["version"])
+        for attempt in range(ATTEMPTS):
+            delta = self.open(name)
+            newer = int(delta.version()) - after
+            if newer <= 0:
+                return []
+            entries = [entry for entry in delta.history(newer) if entry["version"] > after]
+            # delta counts versions down from the one it opened, though it reads commits that came since:
+            # a commit in between would shift them all.
+            if self.open(name).version() == delta.version():
+                return sorted(entries, key=lambda entry: entry["version"])
+            _wait(attempt)
+        raise RuntimeError(f"{name} was committed to while its history was read, {ATTEMPTS} times in a row")
+
+
+def _check_by_day(table: Table, day: dt.date) -> None:
+    if "session_date" not in table.partition_by:
+        raise ValueError(f"{table.name} is not kept by day, asked for {day}")
 
 
 def _refuse_held(delta: DeltaTable, files: list[str]) -> None:
@@ -393,8 +422,12 @@ def _retried(write: Callable[[], T]) -> T:
         except CommitFailedError:
             if attempt == ATTEMPTS - 1:
                 raise
-            time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))
+            _wait(attempt)
     raise AssertionError("unreachable")
+
+
+def _wait(attempt: int) -> None:
+    time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))
 
 
 def read_table(
@@ -414,7 +447,7 @@ def read_table(
     """
     table_named(name)
     lake = Home.find(home).lake
-    if "://" not in lake.root and not Path(lake.uri(name)).exists():
+    if not lake.exists(name):
         raise FileNotFoundError(f"there is no table {name} under {lake.root}; materialize it first")
     day = dt.date.fromisoformat(session_date) if isinstance(session_date, str) else session_date
     return lake.slice(name, day).to_table()

@@ -16,9 +16,8 @@ from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_o
 from ft_assets.lake import Slice
 
 GPU_POOL = "gpu"
+# No retries here: the lake retries its commits, object stores their requests, and the instance runs that died.
 CODE_VERSION = "1"
-# A storage service that hiccups is asked again; a run that dies is started again by the instance (dagster.yaml).
-RETRIES = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL)
 
 
 def _spec(table: schemas.Table, **settings: Any) -> dict[str, Any]:
@@ -38,7 +37,6 @@ def _daily(table: schemas.Table, kinds: set[str], **settings: Any) -> dict[str, 
         group_name="features",
         kinds=kinds,
         partitions_def=partitions.SESSION_DATE,
-        retry_policy=RETRIES,
         **settings,
     )
 
@@ -50,7 +48,6 @@ def _daily(table: schemas.Table, kinds: set[str], **settings: Any) -> dict[str, 
         dg.AssetSpec(**_spec(table, group_name="clickstream", kinds={"deltalake", "duckdb"}))
         for table in (schemas.SEARCH_SESSIONS, schemas.SESSION_EVENTS, schemas.ITEMS, schemas.REJECTED_RECORDS)
     ],
-    retry_policy=RETRIES,
 )
 def ingestion(
     context: dg.AssetExecutionContext, config: IngestionConfig, home: HomeResource
@@ -130,7 +127,11 @@ def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
     ops, resources = config.get("ops") or {}, config.get("resources") or {}
 
     def parsed(kind: type[Any], section: dict[str, Any], name: str) -> Any:
-        return kind(**((section.get(name) or {}).get("config") or {}))
+        settings = (section.get(name) or {}).get("config") or {}
+        unknown = set(settings) - set(kind.model_fields)
+        if unknown:
+            raise ValueError(f"{name} has the settings {', '.join(kind.model_fields)}; got {', '.join(sorted(unknown))}")
+        return kind(**settings)
 
     return {
         "fine_tuning_inputs": values(parsed(InputsConfig, ops, "fine_tuning_inputs")),

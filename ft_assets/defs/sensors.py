@@ -17,6 +17,7 @@ from ft_assets.lake import Home
 
 INGESTION_JOB, FEATURES_JOB = "ingestion_job", "features_job"
 FILES_PER_RUN = 1_000
+ATTEMPTS, FILES_TAG = 3, "ft_assets/files_key"
 
 
 def run_config(home: Home) -> dict[str, Any]:
@@ -37,7 +38,10 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     if not isinstance(config, dict) or not set(config) <= {"ops", "resources"}:
-        raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {config!r:.200}")
+        raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {str(config):.200}")
+    unknown = set(config.get("ops") or {}) - set(lineage.DAILY)
+    if unknown:
+        raise ValueError(f"{path}: ops may name {', '.join(lineage.DAILY)}, got {', '.join(sorted(unknown))}")
     configurations(config)
     return config
 
@@ -60,7 +64,7 @@ def ingestion_request(home: Home) -> dg.RunRequest | None:
         run_key=f"files:{digest}",
         job_name=INGESTION_JOB,
         run_config={"ops": {"ingestion": {"config": {"files": names}}}},
-        tags={"ft_assets/ingestion": "true", "ft_assets/files": str(len(names))},
+        tags={"ft_assets/ingestion": "true", "ft_assets/file_count": str(len(names))},
     )
 
 
@@ -109,7 +113,13 @@ def landed_files_sensor(context: dg.SensorEvaluationContext, home: HomeResource)
     request = ingestion_request(home.home)
     if request is None:
         return dg.SensorResult(skip_reason=f"every file in {home.home.landing} is in the tables")
-    return dg.SensorResult(run_requests=[_asked_again(context.instance, request)])
+    again = _asked_again(context.instance, request)
+    if again is None:
+        return dg.SensorResult(
+            skip_reason=f"{ATTEMPTS} ingestions of these files failed ({request.run_key}): look at their runs, then launch one by "
+            "hand; files that land meanwhile make a new request"
+        )
+    return dg.SensorResult(run_requests=[again])
 
 
 @dg.sensor(
@@ -145,17 +155,17 @@ _UNFINISHED = (
 )
 
 
-def _asked_again(instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.RunRequest:
-    """The request with a key of its own when a run of that key has ended, and its files are still not in the tables.
+def _asked_again(instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.RunRequest | None:
+    """The request, with a key of its own for each further attempt; None when enough of them have failed.
 
     Dagster drops a key that it has seen, also when the run behind it failed.
     """
-    runs = instance.get_runs_count(dg.RunsFilter(tags={"dagster/run_key": str(request.run_key)}))
-    before = instance.get_runs_count(dg.RunsFilter(tags={"ft_assets/first_key": str(request.run_key)}))
-    if not runs:
-        return request
+    attempts = instance.get_runs_count(dg.RunsFilter(tags={FILES_TAG: str(request.run_key)}))
+    if attempts >= ATTEMPTS:
+        return None
     return request._replace(
-        run_key=f"{request.run_key}#{before + 2}", tags={**request.tags, "ft_assets/first_key": str(request.run_key)}
+        run_key=f"{request.run_key}#{attempts + 1}" if attempts else request.run_key,
+        tags={**request.tags, FILES_TAG: str(request.run_key)},
     )
 
 

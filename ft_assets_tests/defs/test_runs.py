@@ -1,0 +1,158 @@
+"""Real Dagster runs on an instance, from landed files to clamped features."""
+
+import datetime as dt
+from collections import Counter
+
+import dagster as dg
+import pyarrow as pa
+import pytest
+
+from ft_assets import engine, read_table, schemas
+from ft_assets.definitions import defs
+from ft_assets.simulate import simulate
+from ft_assets_tests.conftest import HASHING
+
+DAY = "2026-11-01"
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def run(instance, job, day=None, config=HASHING, **options):
+    return defs.resolve_job_def(job).execute_in_process(
+        run_config={**config, "loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        instance=instance,
+        partition_key=day,
+        raise_on_error=False,
+        **options,
+    )
+
+
+@pytest.fixture
+def ingested(home, instance):
+    simulate(home.landing, days=2, sessions=40, seed=3)
+    assert run(instance, "ingestion_job", config={}).success
+    return home
+
+
+def counts(home):
+    return {name: home.lake.slice(name).row_count for name in schemas.TABLES}
+
+
+def test_an_ingestion_lists_the_days_that_it_found(ingested, instance):
+    assert instance.get_dynamic_partitions("session_date") == ["2026-11-01", "2026-11-02"]
+
+
+def test_a_day_is_made_from_landed_files_to_clamped_features_and_every_check_passes(ingested, instance):
+    result = run(instance, "features_job", DAY)
+    assert result.success
+    evaluations = result.get_asset_check_evaluations()
+    assert len(evaluations) > 20
+    assert all(evaluation.passed for evaluation in evaluations)
+    features = read_table("fine_tuning_features", session_date=DAY)
+    assert features.num_rows > 100
+    assert features.schema == schemas.FINE_TUNING_FEATURES.schema
+    assert set(features["session_date"].to_pylist()) == {dt.date(2026, 11, 1)}
+
+
+def test_every_materialization_says_where_its_rows_came_from_and_the_rows_reconcile(ingested, instance):
+    result = run(instance, "features_job", DAY)
+    said = {
+        event.asset_key.path[-1]: {name: value.value for name, value in event.materialization.metadata.items()}
+        for event in result.get_asset_materialization_events()
+    }
+    inputs, pairs, kept = said["fine_tuning_inputs"], said["pair_features"], said["fine_tuning_features"]
+    assert inputs["sessions_read"] == inputs["rows_out"] + inputs["sessions_without_results"]
+    assert pairs["rows_out"] == pairs["pairs_session"] + pairs["pairs_irrelevant"]
+    assert kept["pairs_read"] == kept["rows_out"] + kept["pairs_clamped"] == pairs["rows_out"]
+    assert kept["rows_out"] == kept["dagster/partition_row_count"] == read_table("fine_tuning_features", session_date=DAY).num_rows
+    assert said["text_vectors"]["model"] == pairs["model"]
+    for name, metadata in said.items():
+        assert metadata["made_from"], name
+        assert "configuration" in metadata, name
+        assert metadata["code_version"], name
+
+
+def test_a_rerun_changes_no_count_and_no_row(ingested, instance):
+    assert run(instance, "features_job", DAY).success
+    before, rows = counts(ingested), read_table("pair_features", session_date=DAY)
+    assert run(instance, "features_job", DAY).success
+    assert run(instance, "ingestion_job", config={}).success
+    assert counts(ingested) == before
+    assert read_table("pair_features", session_date=DAY).equals(rows)
+
+
+def test_a_text_is_encoded_once_in_its_life(ingested, instance):
+    def encoded(result):
+        metadata = result.asset_materializations_for_node("text_vectors")[0].metadata
+        return metadata["item_texts_encoded"].value, metadata["query_texts_encoded"].value
+
+    first = encoded(run(instance, "features_job", DAY))
+    assert first > (0, 0)
+    assert encoded(run(instance, "features_job", DAY)) == (0, 0)
+    next_day = encoded(run(instance, "features_job", "2026-11-02"))
+    texts = read_table("text_vectors").select(["role", "text_hash"]).to_pylist()
+    assert max(Counter((text["role"], text["text_hash"]) for text in texts).values()) == 1
+    assert len(texts) == sum(first) + sum(next_day)
+
+
+def test_changing_only_the_clamp_window_reads_the_pairs_as_they_are(ingested, instance):
+    assert run(instance, "features_job", DAY).success
+    version = ingested.lake.slice("pair_features").version
+    narrow = {"ops": {"fine_tuning_features": {"config": {"max_abs_difference_threshold": 0.1}}}}
+    result = run(
+        instance, "features_job", DAY, {**HASHING, **narrow}, asset_selection=[dg.AssetKey("fine_tuning_features")]
+    )
+    assert result.success
+    assert ingested.lake.slice("pair_features").version == version
+    kept = read_table("fine_tuning_features", session_date=DAY)
+    assert 0 < kept.num_rows < read_table("pair_features", session_date=DAY).num_rows
+
+
+def test_a_blocking_check_that_fails_stops_what_stands_behind_it(ingested, instance, monkeypatch):
+    sound = engine.fine_tuning_inputs
+
+    def misaligned(*arguments):
+        rows = sound(*arguments)
+
+        def batches():
+            for batch in rows.batches():
+                shorter = pa.array([clicked[:-1] for clicked in batch["clicked"].to_pylist()], pa.list_(pa.bool_()))
+                yield batch.set_column(batch.schema.get_field_index("clicked"), "clicked", shorter)
+
+        return engine.DayRows(batches, rows.counts, rows.made_from)
+
+    monkeypatch.setattr(engine, "fine_tuning_inputs", misaligned)
+    result = run(instance, "features_job", DAY)
+    assert not result.success
+    failed = {e.check_name for e in result.get_asset_check_evaluations() if not e.passed}
+    assert "lists_are_aligned" in failed
+    made = {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
+    assert made == {"fine_tuning_inputs"}
+
+
+def test_a_day_without_a_session_makes_empty_tables_and_passes(home, instance):
+    instance.add_dynamic_partitions("session_date", [DAY])
+    result = run(instance, "features_job", DAY)
+    assert result.success
+    assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
+    assert set(counts(home).values()) == {0}
+
+
+def test_irrelevant_sessions_make_pairs_when_they_are_let_in(ingested, instance):
+    config = {**HASHING, "ops": {"pair_features": {"config": {"not_irrelevant_only": False, "confidence": "windowed"}}}}
+    result = run(instance, "features_job", DAY, config)
+    assert result.success
+    assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
+    pairing = Counter(read_table("pair_features", session_date=DAY)["pairing"].to_pylist())
+    assert pairing["irrelevant"] > 0
+    assert pairing["session"] > pairing["irrelevant"]
+
+
+def test_a_setting_that_is_not_allowed_fails_the_run_before_a_row_is_written(ingested, instance):
+    config = {**HASHING, "ops": {"sampled_inputs": {"config": {"negative_downsampling_factor": 2.0}}}}
+    assert not run(instance, "features_job", DAY, config).success
+    assert ingested.lake.slice("sampled_inputs").row_count == 0

@@ -1,0 +1,201 @@
+import gzip
+import json
+
+import dagster as dg
+import pytest
+
+from ft_assets import lineage
+from ft_assets.definitions import defs
+from ft_assets.defs.resources import HomeResource
+from ft_assets.defs.sensors import landed_files_sensor, read_config, touched_days_sensor
+from ft_assets.ingestion import ingest, new_files
+
+START = 1_793_491_200  # 2026-11-01T00:00:00Z
+
+
+def write(home, name, *records):
+    path = home.landing / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(gzip.compress("".join(json.dumps(record) + "\n" for record in records).encode()))
+
+
+def session(day, number=0):
+    return {
+        "session_id": f"s{day}-{number}",
+        "search_query": f"query {number}",
+        "created_at": START + day * 86_400 + 60 * number,
+        "search_results": [{"object_id": f"i{k}", "rank": 1.0 / (k + 1)} for k in range(4)],
+    }
+
+
+def click(day, number=0, item="i1"):
+    event = {"event_id": f"e{day}-{number}-{item}", "object_id": item, "event_type": "click", "created_at": START}
+    return {"session_id": f"s{day}-{number}", "events": [event]}
+
+
+@pytest.fixture
+def landed(home):
+    write(home, "items/catalogue.ndjson.gz", *({"item_id": f"i{k}", "text": f"item {k}"} for k in range(4)))
+    for day in range(3):
+        write(home, f"embedding_studio/sessions-{day}.ndjson.gz", session(day), session(day, 1))
+        write(home, f"embedding_studio/events-{day}.ndjson.gz", click(day), click(day, 1, "i3"))
+    return home
+
+
+@pytest.fixture
+def instance():
+    with dg.DagsterInstance.ephemeral() as instance:
+        yield instance
+
+
+def evaluate(sensor, home, instance, cursor=None):
+    context = dg.build_sensor_context(
+        instance=instance, cursor=cursor, resources={"home": HomeResource(path=str(home.path))}
+    )
+    return sensor(context)
+
+
+def ingest_all(home):
+    return ingest(home.lake, new_files(home.lake, home.landing))
+
+
+def make(home, instance, request):
+    result = defs.resolve_job_def(request.job_name).execute_in_process(
+        run_config={**request.run_config, "loggers": {"console": {"config": {"log_level": "ERROR"}}}},
+        instance=instance,
+        partition_key=request.partition_key,
+        asset_selection=list(request.asset_selection),
+        raise_on_error=False,
+        tags={**request.tags, "dagster/run_key": request.run_key},
+    )
+    assert result.success
+
+
+def test_new_landed_files_start_one_ingestion_that_names_them(landed, instance):
+    (request,) = evaluate(landed_files_sensor, landed, instance).run_requests
+    assert request.job_name == "ingestion_job"
+    assert len(request.run_config["ops"]["ingestion"]["config"]["files"]) == 7
+
+
+def test_files_that_are_in_the_tables_or_not_there_yet_start_nothing(landed, instance):
+    ingest_all(landed)
+    write(landed, "embedding_studio/.hidden.ndjson.gz", session(9))
+    write(landed, "embedding_studio/half.ndjson.gz.tmp", session(9))
+    result = evaluate(landed_files_sensor, landed, instance)
+    assert not result.run_requests
+    assert "in the tables" in result.skip_reason.skip_message
+
+
+def test_the_same_files_are_asked_for_under_the_same_key_until_a_run_of_it_has_failed(landed, instance):
+    (first,) = evaluate(landed_files_sensor, landed, instance).run_requests
+    (second,) = evaluate(landed_files_sensor, landed, instance).run_requests
+    assert first.run_key == second.run_key
+    keys = [first.run_key]
+    for _ in range(2):
+        instance.add_run(dg.DagsterRun("ingestion_job", status=dg.DagsterRunStatus.FAILURE, tags=second.tags))
+        (again,) = evaluate(landed_files_sensor, landed, instance).run_requests
+        keys.append(again.run_key)
+    assert keys == [first.run_key, f"{first.run_key}#2", f"{first.run_key}#3"]
+
+
+def test_files_that_fail_three_times_are_left_for_a_person(landed, instance):
+    for _ in range(3):
+        (request,) = evaluate(landed_files_sensor, landed, instance).run_requests
+        instance.add_run(dg.DagsterRun("ingestion_job", status=dg.DagsterRunStatus.FAILURE, tags=request.tags))
+    result = evaluate(landed_files_sensor, landed, instance)
+    assert not result.run_requests
+    assert "3 ingestions of these files failed" in result.skip_reason.skip_message
+    write(landed, "items/more.ndjson.gz", {"item_id": "new", "text": "new"})
+    assert evaluate(landed_files_sensor, landed, instance).run_requests
+
+
+def test_no_second_ingestion_is_asked_for_while_one_is_under_way(landed, instance):
+    instance.add_run(
+        dg.DagsterRun("ingestion_job", status=dg.DagsterRunStatus.STARTED, tags={"ft_assets/ingestion": "true"})
+    )
+    assert not evaluate(landed_files_sensor, landed, instance).run_requests
+
+
+def test_a_folder_of_no_known_format_is_warned_of_and_harms_nothing(landed, instance):
+    write(landed, "parquet/x.ndjson.gz", {})
+    assert evaluate(landed_files_sensor, landed, instance).run_requests
+
+
+def test_a_finished_ingestion_requests_exactly_the_days_that_it_touched(landed, instance):
+    ingest_all(landed)
+    result = evaluate(touched_days_sensor, landed, instance)
+    assert [r.partition_key for r in result.run_requests] == ["2026-11-01", "2026-11-02", "2026-11-03"]
+    (added,) = result.dynamic_partitions_requests
+    assert added.partition_keys == ["2026-11-01", "2026-11-02", "2026-11-03"]
+    again = evaluate(touched_days_sensor, landed, instance, result.cursor)
+    assert not again.run_requests
+
+
+def test_a_crash_before_the_cursor_is_saved_repeats_the_same_keys(landed, instance):
+    ingest_all(landed)
+    first = evaluate(touched_days_sensor, landed, instance)
+    second = evaluate(touched_days_sensor, landed, instance)
+    assert [r.run_key for r in first.run_requests] == [r.run_key for r in second.run_requests]
+    assert len({r.run_key for r in first.run_requests}) == 3
+
+
+def test_a_late_event_reopens_its_day_and_no_other(landed, instance):
+    ingest_all(landed)
+    first = evaluate(touched_days_sensor, landed, instance)
+    instance.add_dynamic_partitions("session_date", ["2026-11-01", "2026-11-02", "2026-11-03"])
+    for request in first.run_requests:
+        make(landed, instance, request)
+    write(landed, "embedding_studio/late.ndjson.gz", click(1, 0, "i2"))
+    ingest_all(landed)
+    second = evaluate(touched_days_sensor, landed, instance, first.cursor)
+    assert [r.partition_key for r in second.run_requests] == ["2026-11-02"]
+    before = landed.lake.slice("pair_features").row_count
+    make(landed, instance, second.run_requests[0])
+    assert landed.lake.slice("pair_features").row_count == before + 1  # 2 clicked x 2 not, was 1 x 3
+
+
+def test_days_that_were_made_by_hand_meanwhile_are_not_asked_for_again(landed, instance):
+    ingest_all(landed)
+    first = evaluate(touched_days_sensor, landed, instance)
+    instance.add_dynamic_partitions("session_date", ["2026-11-01", "2026-11-02", "2026-11-03"])
+    for request in first.run_requests:
+        make(landed, instance, request)
+    result = evaluate(touched_days_sensor, landed, instance)
+    assert not result.run_requests
+    assert json.loads(result.cursor) == lineage.ingested_versions(landed.lake)
+
+
+def test_a_changed_text_reopens_the_days_that_showed_its_item(landed, instance):
+    ingest_all(landed)
+    cursor = evaluate(touched_days_sensor, landed, instance).cursor
+    write(landed, "embedding_studio/other.ndjson.gz", {**session(5), "search_results": [{"object_id": "i9", "rank": 1}]})
+    ingest_all(landed)
+    cursor = evaluate(touched_days_sensor, landed, instance, cursor).cursor
+    write(landed, "items/more.ndjson.gz", {"item_id": "i9", "text": "now it has a text"})
+    ingest_all(landed)
+    result = evaluate(touched_days_sensor, landed, instance, cursor)
+    assert [r.partition_key for r in result.run_requests] == ["2026-11-06"]
+
+
+def test_the_configuration_of_the_home_is_the_one_that_is_requested(landed, instance):
+    ingest_all(landed)
+    (landed.path / "config.yaml").write_text("ops: {sampled_inputs: {config: {negative_downsampling_factor: 0.5}}}")
+    result = evaluate(touched_days_sensor, landed, instance)
+    config = result.run_requests[0].run_config
+    assert config == {"ops": {"sampled_inputs": {"config": {"negative_downsampling_factor": 0.5}}}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "- a list",
+        "ops: {sampled_inputs: {config: {negative_downsampling_factor: 7}}}",
+        "assets: {}",
+        "ops: {no_such_asset: {config: {}}}",
+    ],
+)
+def test_a_configuration_that_is_not_one_is_refused_before_anything_runs(tmp_path, text):
+    path = tmp_path / "config.yaml"
+    path.write_text(text)
+    with pytest.raises(ValueError, match="config.yaml|less than or equal to 1"):
+        read_config(path)
