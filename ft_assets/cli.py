@@ -60,7 +60,9 @@ def land(home: Home, format_: str, paths: tuple[Path, ...]) -> None:
     from ft_assets import readers
 
     if format_ == "auto":
-        landed = [place for fmt, files in readers.guess_formats(paths).items() for place in readers.land(home.landing, fmt, files)]
+        landed = [
+            place for fmt, files in readers.guess_formats(paths).items() for place in readers.land(home.landing, fmt, files)
+        ]
     else:
         landed = readers.land(home.landing, format_, paths)
     click.echo(f"landed {len(landed)} {'file' if len(landed) == 1 else 'files'} in {home.landing}")
@@ -81,8 +83,11 @@ def simulate(home: Home, days: int, sessions: int, seed: int) -> None:
 
 
 @main.command()
-@click.option("--config", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-              help="A run configuration as in the launchpad (YAML); default: config.yaml of the home, if there.")
+@click.option(
+    "--config",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="A run configuration as in the launchpad (YAML); default: config.yaml of the home, if there.",
+)
 @click.pass_obj
 @_told
 def run(home: Home, config: Path | None) -> None:
@@ -93,9 +98,7 @@ def run(home: Home, config: Path | None) -> None:
 
     began = time.perf_counter()
     with headless.instance_of(home) as instance:
-        done = headless.run_until_nothing_is_new(
-            home, instance, click.echo, None if config is None else read_config(config)
-        )
+        done = headless.run_until_nothing_is_new(home, instance, click.echo, None if config is None else read_config(config))
         outcomes = headless.check_outcomes(instance, home)
     click.echo("\n" + table_summary_text(_tables(home, done)))
     click.echo("\n" + check_report_text(outcomes))
@@ -161,6 +164,10 @@ def ui(home: Home, port: int, host: str) -> None:
 
     prepare_instance(home)
     dagster = Path(sys.executable).with_name("dagster")
-    command = [str(dagster), "dev", "--module-name", "ft_assets.definitions", "--port", str(port), "--host", host]
+    command = [str(dagster), "dev", "--workspace", str(home.dagster / "workspace.yaml"), "--port", str(port), "--host", host]
     click.echo(f"Dagster on {home.path}: http://{host}:{port}")
     os.execv(command[0], command)
+
+
+if __name__ == "__main__":
+    main(prog_name="ft-assets")

@@ -21,6 +21,8 @@ from ft_assets.checks import checks
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
 
+# As the workspace.yaml of a checkout; an installed wheel has none.
+WORKSPACE = "load_from:\n  - python_module: {module_name: ft_assets.definitions, location_name: ft_assets}\n"
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -60,6 +62,7 @@ def prepare_instance(home: Home) -> None:
     settings = home.dagster / "dagster.yaml"
     if not settings.exists():
         shutil.copyfile(Path(__file__).parent / "dagster.yaml", settings)
+    (home.dagster / "workspace.yaml").write_text(WORKSPACE, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     os.environ["FT_ASSETS_HOME"] = str(home.path)
 

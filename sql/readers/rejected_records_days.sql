@@ -1,0 +1,2 @@
+-- A refused record touches no day.
+select null::date as day where false;
