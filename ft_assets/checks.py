@@ -84,6 +84,8 @@ def run_check(lake: Lake, check: Check, day: dt.date | None, parameters: Mapping
     """Check a table, or a day of it, as stored.
 
     Args:
+        lake: where the tables are.
+        check: the rule.
         day: for daily tables, the day.
         parameters: what the check's SQL may refer to; see ``parameters_of``.
     """
@@ -98,7 +100,7 @@ def run_check(lake: Lake, check: Check, day: dt.date | None, parameters: Mapping
             raise ValueError(f"sql/{name}.sql needs {', '.join(sorted(missing))}; materialize {check.table} first")
         with queries.session({table: _slice(lake, table, day) for table in check.reads}) as con:
             found = queries.query(con, name, {p: parameters[p] for p in wanted})
-            con.execute("create temp table violations as from found")
+            found.create("violations")
             rows = int(con.sql("select count(*) from violations").fetchall()[0][0])
             examples = queries.rows(con.sql(f"from violations limit {EXAMPLES}"))
     return CheckOutcome(

@@ -99,7 +99,7 @@ def run(home: Home, config: Path | None) -> None:
     began = time.perf_counter()
     with headless.instance_of(home) as instance:
         done = headless.run_until_nothing_is_new(home, instance, click.echo, None if config is None else read_config(config))
-        outcomes = headless.check_outcomes(instance, home)
+        outcomes = headless.check_outcomes(instance)
     click.echo("\n" + table_summary_text(_tables(home, done)))
     click.echo("\n" + check_report_text(outcomes))
     click.echo(f"\n{done.runs} runs in {time.perf_counter() - began:.1f} s. Look at it: ft-assets ui (in a checkout: make ui)")
@@ -130,7 +130,7 @@ def report(home: Home, format_: str) -> None:
     if not home.dagster.is_dir():
         raise FileNotFoundError(f"there is nothing to report: {home.dagster} does not exist; ft-assets run makes it")
     with headless.instance_of(home) as instance:
-        outcomes = headless.check_outcomes(instance, home)
+        outcomes = headless.check_outcomes(instance)
     click.echo(getattr(reports, f"check_report_{format_}")(outcomes))
 
 

@@ -9,10 +9,10 @@ Letters: S sessions of a batch, N results, O objects, P pairs, D width of a vect
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,13 +21,13 @@ import pyarrow.compute as pc
 from ft_assets import queries
 from ft_assets.lake import Batches, Lake, Slice
 from ft_assets.packing import DayVectors, PackedSessions, pack_sessions
-from ft_assets.schemas import FINE_TUNING_FEATURES, FINE_TUNING_INPUTS, PAIR_FEATURES, SAMPLED_INPUTS, TEXT_VECTORS
+from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS, TEXT_VECTORS
 
 if TYPE_CHECKING:
     import torch
 
     from ft_assets.encoders import Encoder
-    from ft_assets.kernels import SessionPairs
+    from ft_assets.kernels import Ranker, SessionPairs
 
 SESSIONS_PER_BATCH = 4_096
 
@@ -101,9 +101,7 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
         kept_objects = packed.object_clicked.copy()
         kept_objects[candidates] = keep
         _add(counts, not_event_objects=len(candidates), not_event_objects_kept=int(keep.sum()))
-        kept = pa.ListArray.from_arrays(
-            pa.array(packed.offsets, pa.int32()), pa.array(kept_objects[packed.object_index])
-        )
+        kept = pa.ListArray.from_arrays(pa.array(packed.offsets, pa.int32()), pa.array(kept_objects[packed.object_index]))
         return pa.RecordBatch.from_arrays([*batch.columns, kept], schema=SAMPLED_INPUTS.schema)
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -164,8 +162,10 @@ def text_vectors(
 
 def _vector_rows(model: str, texts: pa.Table, matrix: np.ndarray[Any, Any]) -> pa.Table:
     if matrix.shape[0] != texts.num_rows or not np.isfinite(matrix).all():
-        raise ValueError(f"{model} must give {texts.num_rows} finite vectors, got shape {matrix.shape} with "
-                         f"{int((~np.isfinite(matrix)).any(axis=-1).sum())} not finite")
+        raise ValueError(
+            f"{model} must give {texts.num_rows} finite vectors, got shape {matrix.shape} with "
+            f"{int((~np.isfinite(matrix)).any(axis=-1).sum())} not finite"
+        )
     rows, width = matrix.shape
     offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
     vector = pa.ListArray.from_arrays(offsets, pa.array(matrix.astype(np.float32, copy=False).ravel()))
@@ -195,8 +195,8 @@ class PairSettings:
     sessions_per_batch: int = SESSIONS_PER_BATCH
     device: str = "cpu"
 
-    def kernels(self) -> dict[str, Callable[..., torch.Tensor]]:
-        """The functions of those names, as ``extract_pairs`` takes them.
+    def kernels(self) -> PairKernels:
+        """The functions of those names.
 
         Raises:
             ValueError: there is no choice of that name.
@@ -205,27 +205,29 @@ class PairSettings:
 
         from ft_assets import kernels as k
 
-        choices: dict[str, tuple[str, dict[str, Callable[..., torch.Tensor]]]] = {
-            "ranker": (
-                self.ranker,
-                {"cosine": k.cosine_similarity, "dot": k.dot_product, "euclidean": k.euclidean_distance},
-            ),
-            "ranks_aggregator": (
-                self.ranks_aggregator,
-                {"mean": k.aggregate_mean, "max": k.aggregate_max, "min": k.aggregate_min},
-            ),
-            "confidence_calculator": (
-                self.confidence,
-                {
-                    "constant": k.constant_confidences,
-                    "windowed": partial(k.windowed_confidences, window_size=self.window_size),
-                },
-            ),
-        }
-        for setting, (name, known) in choices.items():
-            if name not in known:
-                raise ValueError(f"{setting} must be one of {', '.join(known)}, got {name!r}")
-        return {setting: known[name] for setting, (name, known) in choices.items()}
+        windowed = partial(k.windowed_confidences, window_size=self.window_size)
+        rankers = {"cosine": k.cosine_similarity, "dot": k.dot_product, "euclidean": k.euclidean_distance}
+        aggregators = {"mean": k.aggregate_mean, "max": k.aggregate_max, "min": k.aggregate_min}
+        confidences = {"constant": k.constant_confidences, "windowed": windowed}
+        return PairKernels(
+            _choice("ranker", self.ranker, rankers),
+            _choice("ranks_aggregator", self.ranks_aggregator, aggregators),
+            _choice("confidence", self.confidence, confidences),
+        )
+
+
+class PairKernels(NamedTuple):
+    """The kernels that make a day's pairs."""
+
+    ranker: Ranker
+    ranks_aggregator: Callable[..., torch.Tensor]
+    confidence_calculator: Callable[..., torch.Tensor]
+
+
+def _choice(setting: str, name: str, known: Mapping[str, Any]) -> Any:
+    if name not in known:
+        raise ValueError(f"{setting} must be one of {', '.join(known)}, got {name!r}")
+    return known[name]
 
 
 def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, settings: PairSettings) -> DayRows:
@@ -236,6 +238,7 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
         items: the catalogue.
         vectors: text_vectors, where each text of the day has a vector under ``model``.
         model: fingerprint of the model.
+        settings: how pairs are made.
     """
     counts: dict[str, int] = {}
 
@@ -246,7 +249,7 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
             tables = {"sampled_inputs": inputs, "items": items, "text_vectors": vectors}
             with queries.session(tables) as con:
                 query_vectors = DayVectors.load(con, model, "query", Path(folder))
-                item_vectors = DayVectors.load(con, model, "item", Path(folder))
+                item_vectors = DayVectors.load(con, model, "item", Path(folder), query_vectors.width)
             day = _Day(inputs, query_vectors, item_vectors, settings, counts)
             yield from _counted(day.session_pairs(), counts)
             if not settings.not_irrelevant_only:
@@ -274,22 +277,13 @@ class _Day:
     def irrelevant_pairs(self) -> Iterator[pa.RecordBatch]:
         """Positives of not-irrelevant sessions with not-events of irrelevant ones, cycling the shorter list."""
         size = self.settings.sessions_per_batch
-        totals = {flag: self._count(flag) for flag in (False, True)}
-        if not all(totals.values()):
-            return
-        wanted = max(totals.values())
-        sides = [_cycled(lambda flag=flag: self._side(flag), wanted, size) for flag in (False, True)]
-        for relevant, irrelevant in zip(*sides, strict=True):
-            rows = relevant.num_rows
-            both = pa.Table.from_batches([relevant, irrelevant]).combine_chunks().to_batches()[0]
-            yield self._rows(both, partners=np.stack([np.arange(rows), np.arange(rows) + rows], axis=1))
-
-    def _side(self, irrelevant: bool) -> Iterator[pa.RecordBatch]:
-        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch):
-            yield batch.filter(pc.equal(batch["is_irrelevant"], irrelevant))
-
-    def _count(self, irrelevant: bool) -> int:
-        return sum(batch.num_rows for batch in self._side(irrelevant))
+        with queries.session({"sampled_inputs": self.inputs}) as con:
+            partners = queries.stream(queries.query(con, "assets/pair_features_partners"), size)
+            for beside in rebatched(partners, size):
+                sides = [pa.RecordBatch.from_struct_array(beside[side]) for side in ("relevant", "irrelevant")]
+                both = pa.Table.from_batches(sides).cast(self.inputs.table.schema).combine_chunks().to_batches()[0]
+                rows = np.arange(beside.num_rows)
+                yield self._rows(both, partners=np.stack([rows, rows + len(rows)], axis=1))
 
     def _rows(self, batch: pa.RecordBatch, partners: np.ndarray[Any, Any] | None) -> pa.RecordBatch:
         import torch
@@ -308,12 +302,14 @@ class _Day:
                 packed.to_session_batch(queries_, row_of_item),
                 torch.from_numpy(self.query_vectors.take(query_index)).to(device),
                 torch.from_numpy(self.item_vectors.take(item_index)).to(device),
-                **kernels,
+                ranker=kernels.ranker,
+                ranks_aggregator=kernels.ranks_aggregator,
+                confidence_calculator=kernels.confidence_calculator,
                 session_pairs=partners is None,
                 partners=None if partners is None else _tensor(partners),
             )
         _add(self.counts, **{f"pairs_{'session' if partners is None else 'irrelevant'}": len(pairs.positive_object)})
-        return _pair_rows(batch, packed, pairs, int(kernels["ranker"].target))  # type: ignore[attr-defined]
+        return _pair_rows(batch, packed, pairs, kernels.ranker.target)
 
 
 def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, target: int) -> pa.RecordBatch:
@@ -360,13 +356,12 @@ def fine_tuning_features(pairs: Slice, minimum: float, maximum: float) -> DayRow
     return DayRows(batches, counts, versions(pairs))
 
 
-def _session_batches(inputs: Slice, size: int, counts: dict[str, int] | None = None) -> Iterator[pa.RecordBatch]:
-    """Sessions in the order stored, ``size`` at a time, each batch contiguous."""
-    names = inputs.table.column_names
-    for batch in rebatched(inputs.batches(size), size):
-        if counts is not None:
+def _session_batches(inputs: Slice, size: int, counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
+    """Sessions in order of time, ``size`` at a time, each batch contiguous."""
+    with queries.session({"sessions": inputs}) as con:
+        for batch in rebatched(queries.stream(queries.query(con, "assets/sessions_in_order"), size), size):
             _add(counts, sessions_read=batch.num_rows)
-        yield batch.select(names).cast(inputs.table.schema)
+            yield batch.cast(inputs.table.schema)
 
 
 def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
@@ -374,34 +369,17 @@ def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Recor
     waiting: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
-        while batch.num_rows:
-            piece = batch.slice(0, size - rows)
+        taken = 0
+        while taken < batch.num_rows:
+            piece = batch.slice(taken, size - rows)
             waiting.append(piece)
             rows += piece.num_rows
-            batch = batch.slice(piece.num_rows)
+            taken += piece.num_rows
             if rows == size:
                 yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
                 waiting, rows = [], 0
     if rows:
         yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
-
-
-def _cycled(
-    side: Callable[[], Iterator[pa.RecordBatch]], wanted: int, size: int
-) -> Iterator[pa.RecordBatch]:
-    """``wanted`` rows of a side, which starts over at its end, ``size`` at a time."""
-
-    def endless() -> Iterator[pa.RecordBatch]:
-        left = wanted
-        while left:
-            for batch in side():
-                piece = batch.slice(0, left)
-                left -= piece.num_rows
-                yield piece
-                if not left:
-                    return
-
-    return rebatched(endless(), size)
 
 
 def _counted(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:

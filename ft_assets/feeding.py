@@ -46,9 +46,7 @@ class Feed:
         self.reader = pa.RecordBatchReader.from_batches(self._table.schema, self._batches())
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
         """Stop the thread; if making the rows failed, raise that in place of what the writer made of it."""
         self._given_up.set()
         while self._thread.is_alive():

@@ -5,6 +5,7 @@ The only module beside ``defs/`` that calls Dagster: it is the daemon's part, fo
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 import shutil
 import time
@@ -73,6 +74,9 @@ def run_until_nothing_is_new(
     """Ingest what has landed, then make every day that is out of date.
 
     Args:
+        home: the home.
+        instance: where the runs are recorded.
+        say: told what is under way, line by line.
         config: a run configuration to use in place of the home's ``config.yaml``.
     """
     from ft_assets.defs import sensors
@@ -112,7 +116,8 @@ def _run(instance: dg.DagsterInstance, request: dg.RunRequest, done: Pass, say: 
     done.runs += 1
     _note_failures(result, request.partition_key, done)
     _note_tables(result, request.partition_key, done)
-    say(f"  {'done' if result.success else 'FAILED'} in {time.perf_counter() - began:.1f} s  {_sizes(result)}")
+    reason = "" if result.success else f": {done.failed[result.run_id]}"
+    say(f"  {'done' if result.success else 'FAILED'} in {time.perf_counter() - began:.1f} s  {_sizes(result)}{reason}")
     return result.success
 
 
@@ -141,21 +146,26 @@ def _note_tables(result: dg.ExecuteInProcessResult, day: str | None, done: Pass)
             done.made[str(event.step_key)] = (days | ({day} if day else set()), seconds + took)
 
 
+SIZES = {
+    "rows_added": "{name} +{value:,}",
+    "dagster/partition_row_count": "{name} {value:,}",
+    "item_texts_encoded": "item texts encoded {value:,}",
+    "query_texts_encoded": "query texts encoded {value:,}",
+}
+
+
 def _sizes(result: dg.ExecuteInProcessResult) -> str:
     """The sizes that tell whether a run did what it should, in a line."""
     parts = []
     for event in result.get_asset_materialization_events():
         materialization = event.step_materialization_data.materialization
-        name = materialization.asset_key.path[-1]
-        wanted = ("rows_added", "item_texts_encoded", "query_texts_encoded", "dagster/partition_row_count")
-        for key in wanted:
+        for key, words in SIZES.items():
             if key in materialization.metadata:
-                label = {"rows_added": "", "dagster/partition_row_count": ""}.get(key, f" {key.removesuffix('_encoded')}")
-                parts.append(f"{name}{label} {materialization.metadata[key].value:,}")
+                parts.append(words.format(name=materialization.asset_key.path[-1], value=materialization.metadata[key].value))
     return ", ".join(parts)
 
 
-def check_outcomes(instance: dg.DagsterInstance, home: Home) -> list[CheckOutcome]:
+def check_outcomes(instance: dg.DagsterInstance) -> list[CheckOutcome]:
     """The newest outcome of every check, per day where its table is daily, as the instance remembers it."""
     known = checks()
     keys = {check: dg.AssetCheckKey(dg.AssetKey(check.table), check.name) for check in known}
@@ -187,9 +197,7 @@ def _latest(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey], day: str
 
 
 def _outcome(check: Any, day: str | None, evaluation: dg.AssetCheckEvaluation, run_id: str, timestamp: float) -> CheckOutcome:
-    import datetime as dt
-
-    metadata = {name: value.value for name, value in evaluation.metadata.items()}
+    metadata: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
     return CheckOutcome(
         table=check.table,
         check=check.name,

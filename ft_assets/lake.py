@@ -43,11 +43,11 @@ WRITER = WriterProperties(compression="ZSTD", max_row_group_size=128 * 1024)
 TABLE_CONFIGURATION = {"delta.logRetentionDuration": "interval 3650 days"}
 
 
-class AlreadyIngested(Exception):
+class AlreadyIngested(Exception):  # noqa: N818 (a course of events, not a fault)
     """Another writer committed one of these files first; nothing of this commit was written."""
 
 
-class Overtaken(Exception):
+class Overtaken(Exception):  # noqa: N818 (a course of events, not a fault)
     """The table has moved on since the rows were decided on; nothing of this commit was written."""
 
 
@@ -183,8 +183,10 @@ class Slice:
 
     def to_table(self, columns: list[str] | None = None) -> pa.Table:
         """Read all of it."""
-        return self.dataset().to_table(columns=columns).cast(
-            pa.schema([f for f in self.table.schema if columns is None or f.name in columns])
+        return (
+            self.dataset()
+            .to_table(columns=columns)
+            .cast(pa.schema([f for f in self.table.schema if columns is None or f.name in columns]))
         )
 
 
@@ -266,6 +268,8 @@ class Lake:
         """Replace one day by new rows in one atomic commit.
 
         Args:
+            name: the table.
+            day: the day.
             batches: makes the rows anew each time it is called: a conflict with another writer starts over.
             metadata: what the rows were made from, kept in the table's log.
 
@@ -301,6 +305,10 @@ class Lake:
         """Append the rows of landed files, each file exactly once.
 
         Args:
+            name: the table.
+            batches: makes the rows anew each time it is called: a conflict with another writer starts over.
+            files: names of the files, kept in the table's log for ever.
+            metadata: what the rows were made from, kept in the table's log.
             read_version: the version that the rows were compared with, where they were.
 
         Raises:
@@ -331,6 +339,9 @@ class Lake:
         """Merge new and changed items into the catalogue, the files exactly once.
 
         Args:
+            rows: one for each new or changed item.
+            files: names of the files, kept in the table's log for ever.
+            metadata: what the rows were made from, kept in the table's log.
             read_version: the version that the rows were compared with, where they were.
 
         Raises:
@@ -407,8 +418,10 @@ def _refuse_newer(delta: DeltaTable, read_version: int | None) -> None:
 
 
 def _properties(metadata: Mapping[str, Any], files: Iterable[str] = ()) -> CommitProperties:
-    values = {key: value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
-              for key, value in metadata.items()}
+    values = {
+        key: value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
+        for key, value in metadata.items()
+    }
     return CommitProperties(
         custom_metadata=values, app_transactions=[Transaction(f"file:{file}", 1) for file in files], max_commit_retries=0
     )
@@ -430,9 +443,7 @@ def _wait(attempt: int) -> None:
     time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))
 
 
-def read_table(
-    name: str, home: str | os.PathLike[str] | None = None, session_date: dt.date | str | None = None
-) -> pa.Table:
+def read_table(name: str, home: str | os.PathLike[str] | None = None, session_date: dt.date | str | None = None) -> pa.Table:
     """Read a table, or one day of it, as Arrow.
 
     Args:

@@ -62,6 +62,7 @@ def affected_days(lake: Lake, after: Mapping[str, int] | None = None) -> dict[dt
     """The days that ingestions touched, each with the newest version of each table that touched it.
 
     Args:
+        lake: where the tables are.
         after: per ingested table, the version behind which to look; all of its log where it is missing.
     """
     days: dict[dt.date, dict[str, int]] = {}
@@ -101,6 +102,7 @@ def out_of_date(
     ingestion touched the day since, or when a table that it is made from is out of date or was made anew since.
 
     Args:
+        lake: where the tables are.
         configurations: per daily table, the configuration that it should have been made with.
         days: look at these days only.
     """

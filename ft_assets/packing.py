@@ -37,13 +37,20 @@ class DayVectors:
     matrix: Array
 
     @classmethod
-    def load(cls, con: duckdb.DuckDBPyConnection, model: str, role: str, folder: Path) -> DayVectors:
+    def load(cls, con: duckdb.DuckDBPyConnection, model: str, role: str, folder: Path, width: int = 0) -> DayVectors:
         """Write the day's vectors of one role into a file in ``folder`` and map it.
+
+        Args:
+            con: where sampled_inputs, items and text_vectors can be read.
+            model: fingerprint of the model.
+            role: query or item.
+            folder: where the file goes.
+            width: of the model's vectors, where it is known: a day may have none of this role.
 
         Raises:
             ValueError: vectors of different widths under one model.
         """
-        path, keys, width = folder / role, [], 0
+        path, keys = folder / role, []
         relation = queries.query(con, "assets/pair_features_vectors", {"model": model, "role": role})
         with path.open("wb") as file:
             for batch in queries.stream(relation, 8_192):
@@ -57,8 +64,13 @@ class DayVectors:
                 file.write(batch["vector"].flatten().to_numpy().astype(np.float32, copy=False).tobytes())
         names = pa.concat_arrays(keys) if keys else pa.array([], pa.string())
         if not keys:
-            return cls(names, np.zeros((0, 1), dtype=np.float32))
+            return cls(names, np.zeros((0, width), dtype=np.float32))
         return cls(names, np.memmap(path, dtype=np.float32, mode="r", shape=(len(names), width)))
+
+    @property
+    def width(self) -> int:
+        """D; 0 where there is no vector at all."""
+        return int(self.matrix.shape[1])
 
     def rows_of(self, keys: pa.Array) -> Array:
         """Row of each key, -1 where it has no vector: int64 [N]."""
@@ -134,8 +146,8 @@ def pack_sessions(
 ) -> PackedSessions:
     """Pack rows of fine_tuning_inputs or sampled_inputs.
 
-    A session in which the engine gave an item no rank is believed by the model's own scores, so there an item
-    without a text (hence without a score) is left out of the list altogether.
+    An item without a text has no vector, hence no score, but its click is its object's: it is packed like any other,
+    marked as not scorable.
 
     Raises:
         ValueError: lists of one row differ in length, or a query has no vector.
@@ -156,13 +168,6 @@ def pack_sessions(
             raise ValueError(f"session {batch['session_id'][at]} has no vector for its query; run text_vectors first")
         item_rows = item_vectors.rows_of(_flat(batch, "item_ids"))
     without_text = int((item_rows < 0).sum())
-    if without_text:
-        incomplete = np.zeros(batch.num_rows, dtype=bool)
-        incomplete[session[np.isnan(ranks)]] = True
-        stay = (item_rows >= 0) | ~incomplete[session]
-        session, ranks, clicked, name, item_rows = (a[stay] for a in (session, ranks, clicked, name, item_rows))
-        kept = kept[stay] if kept is not None else None
-        lengths = np.bincount(session, minlength=batch.num_rows)
     first, object_index = _number_objects(session, name)
     object_session = session[first]
     object_clicked = np.zeros(len(first), dtype=bool)

@@ -233,6 +233,5 @@ def table_named(name: str) -> Table:
 def column_metadata(table: Table) -> list[dict[str, Any]]:
     """Name, type, description and nullability of each column, for UIs and documentation."""
     return [
-        {"name": c.name, "type": type_name(c.type), "description": c.description, "nullable": c.nullable}
-        for c in table.columns
+        {"name": c.name, "type": type_name(c.type), "description": c.description, "nullable": c.nullable} for c in table.columns
     ]

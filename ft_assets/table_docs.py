@@ -8,7 +8,8 @@ from ft_assets.checks import checks
 
 def tables_markdown() -> str:
     """Every table: what a row is, its columns, its checks."""
-    lines = ["# The tables", "", "Written from `ft_assets/schemas.py` and `sql/checks/` by `python -m ft_assets.table_docs`.", ""]
+    lines = ["# The tables", ""]
+    lines += ["Written from `ft_assets/schemas.py` and `sql/checks/` by `python -m ft_assets.table_docs`.", ""]
     lines += ["Times are UTC. `session_date` is the date of `started_at`. Ids are strings.", ""]
     for table in schemas.TABLES.values():
         parts = f" Partitioned by {', '.join(table.partition_by)}." if table.partition_by else ""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import pyarrow.compute as pc
 import torch
@@ -50,7 +51,7 @@ def load_inputs(lake: Lake, days: Iterable[dt.date]) -> list[FineTuningInput]:
     return [_input(row, known) for row in rows]
 
 
-def _input(row: dict[str, list[object]], known: set[object]) -> FineTuningInput:
+def _input(row: dict[str, Any], known: set[str]) -> FineTuningInput:
     columns = (row["item_ids"], row["object_ids"], row["ranks"], row["clicked"])
     shown = [entry for entry in zip(*columns, strict=True) if entry[0] in known]
     return FineTuningInput(

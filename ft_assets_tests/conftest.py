@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,13 +21,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Home]:
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Home:
     """An empty home whose ``config.yaml`` names the small encoder; also where FT_ASSETS_HOME points."""
     path = tmp_path / "home"
     path.mkdir()
     (path / "config.yaml").write_text("resources: {encoder: {config: {model: 'hashing:64'}}}\n")
     monkeypatch.setenv("FT_ASSETS_HOME", str(path))
-    yield Home(path)
+    return Home(path)
 
 
 @pytest.fixture(scope="session")

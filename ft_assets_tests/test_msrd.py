@@ -25,7 +25,7 @@ def made(real_data, tmp_path_factory) -> tuple[Home, dict[str, int], list[CheckO
     with headless.instance_of(home) as instance:
         done = headless.run_until_nothing_is_new(home, instance, said.append)
         assert done.succeeded, (done.failed, done.failed_checks)
-        outcomes = headless.check_outcomes(instance, home)
+        outcomes = headless.check_outcomes(instance)
         encoded = encoded_texts(instance)
     return home, encoded, outcomes, said
 

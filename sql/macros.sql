@@ -5,14 +5,18 @@ create or replace macro text_hash(words) as md5(words);
 
 -- A point in time from a log: epoch seconds, milli-, micro- or nanoseconds (told apart by magnitude; whole or
 -- fractional, as a number or in quotes), or ISO 8601 (Z, +00:00 and +0000; without an offset it is UTC).
--- Null where it is none of these.
+-- Null where it is none of these, such as the words 'epoch' and 'infinity', which DuckDB would take for times.
+-- Exact to the microsecond, what is finer cut off: as doubles, nanoseconds at midnight may fall on the day before.
 create or replace macro log_epoch(number) as
     case
-        when not isfinite(number) or number <= 0 then null
-        when number < 1e11 then make_timestamptz((number * 1e6)::bigint)
-        when number < 1e14 then make_timestamptz((number * 1e3)::bigint)
-        when number < 1e17 then make_timestamptz(number::bigint)
-        when number < 1e20 then make_timestamptz((number / 1e3)::bigint)
+        when number <= 0 then null
+        when number < 1e11 then make_timestamptz(floor(number * 1000000)::bigint)
+        when number < 1e14 then make_timestamptz(floor(number * 1000)::bigint)
+        when number < 1e17 then make_timestamptz(floor(number)::bigint)
+        else make_timestamptz((floor(number)::hugeint // 1000)::bigint)
     end;
 create or replace macro log_time(words) as
-    coalesce(log_epoch(try_cast(words as double)), try_cast(words as timestamptz));
+    coalesce(
+        log_epoch(try_cast(words as decimal(29, 9))),
+        case when regexp_matches(words::varchar, '^\s*[0-9]') then try_cast(words as timestamptz) end
+    );

@@ -74,9 +74,7 @@ def fine_tuning_inputs(
 @dg.asset(**_daily(schemas.SAMPLED_INPUTS, {"deltalake", "pytorch"}))
 def sampled_inputs(config: SamplingConfig, fine_tuning_inputs: Slice) -> engine.DayRows:
     """Not-events thinned, object by object."""
-    return engine.sampled_inputs(fine_tuning_inputs, config.negative_downsampling_factor, config.seed).made_with(
-        values(config)
-    )
+    return engine.sampled_inputs(fine_tuning_inputs, config.negative_downsampling_factor, config.seed).made_with(values(config))
 
 
 @dg.asset(**_daily(schemas.TEXT_VECTORS, {"deltalake", "huggingface"}, pool=GPU_POOL))

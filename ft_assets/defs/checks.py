@@ -1,5 +1,6 @@
 """The checks of ``ft_assets.checks`` as asset checks: one step a table, one check a rule, one status a day."""
 
+import math
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -47,7 +48,7 @@ def _plain(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
     def plain(value: Any) -> Any:
         if isinstance(value, (list, tuple)):
             return [plain(v) for v in value[:50]]
-        if isinstance(value, float) and value != value:
+        if isinstance(value, float) and math.isnan(value):
             return "NaN"
         return value if isinstance(value, (int, float, bool, str, type(None))) else str(value)
 

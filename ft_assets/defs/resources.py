@@ -73,7 +73,7 @@ class EncoderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return {"model": self.model, "query_prompt": self.query_prompt, "item_prompt": self.item_prompt}
 
 
-class LakeIOManager(dg.ConfigurableIOManager):  # type: ignore[misc]
+class LakeIOManager(dg.ConfigurableIOManager):
     """Hands assets their tables as slices, not read yet, and replaces a day by the rows that an asset returns."""
 
     home: dg.ResourceDependency[HomeResource]

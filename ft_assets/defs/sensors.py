@@ -38,7 +38,7 @@ def read_config(path: Path) -> dict[str, Any]:
     """
     config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     if not isinstance(config, dict) or not set(config) <= {"ops", "resources"}:
-        raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {str(config):.200}")
+        raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {config!s:.200}")
     unknown = set(config.get("ops") or {}) - set(lineage.DAILY)
     if unknown:
         raise ValueError(f"{path}: ops may name {', '.join(lineage.DAILY)}, got {', '.join(sorted(unknown))}")
@@ -105,9 +105,7 @@ def landed_files_sensor(context: dg.SensorEvaluationContext, home: HomeResource)
 
     for folder in unknown_folders(home.home.landing):
         context.log.warning(f"landing/{folder} is no known format; its files are not read")
-    running = context.instance.get_runs_count(
-        dg.RunsFilter(tags={"ft_assets/ingestion": "true"}, statuses=list(_UNFINISHED))
-    )
+    running = context.instance.get_runs_count(dg.RunsFilter(tags={"ft_assets/ingestion": "true"}, statuses=list(_UNFINISHED)))
     if running:
         return dg.SensorResult(skip_reason="an ingestion is under way; what it leaves is asked for when it has ended")
     request = ingestion_request(home.home)
@@ -116,8 +114,8 @@ def landed_files_sensor(context: dg.SensorEvaluationContext, home: HomeResource)
     again = _asked_again(context.instance, request)
     if again is None:
         return dg.SensorResult(
-            skip_reason=f"{ATTEMPTS} ingestions of these files failed ({request.run_key}): look at their runs, then launch one by "
-            "hand; files that land meanwhile make a new request"
+            skip_reason=f"{ATTEMPTS} ingestions of these files failed ({request.run_key}): look at their runs, then launch one "
+            "by hand; files that land meanwhile make a new request"
         )
     return dg.SensorResult(run_requests=[again])
 

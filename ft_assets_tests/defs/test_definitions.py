@@ -25,9 +25,7 @@ GRAPH = {
 
 def graph() -> dict[str, set[str]]:
     nodes = defs.resolve_asset_graph()
-    return {
-        key.path[-1]: {parent.path[-1] for parent in nodes.get(key).parent_keys} for key in nodes.get_all_asset_keys()
-    }
+    return {key.path[-1]: {parent.path[-1] for parent in nodes.get(key).parent_keys} for key in nodes.get_all_asset_keys()}
 
 
 def in_a_fresh_process(code: str, *options: str) -> str:

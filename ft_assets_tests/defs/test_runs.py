@@ -68,7 +68,9 @@ def test_every_materialization_says_where_its_rows_came_from_and_the_rows_reconc
     assert inputs["sessions_read"] == inputs["rows_out"] + inputs["sessions_without_results"]
     assert pairs["rows_out"] == pairs["pairs_session"] + pairs["pairs_irrelevant"]
     assert kept["pairs_read"] == kept["rows_out"] + kept["pairs_clamped"] == pairs["rows_out"]
-    assert kept["rows_out"] == kept["dagster/partition_row_count"] == read_table("fine_tuning_features", session_date=DAY).num_rows
+    assert (
+        kept["rows_out"] == kept["dagster/partition_row_count"] == read_table("fine_tuning_features", session_date=DAY).num_rows
+    )
     assert said["text_vectors"]["model"] == pairs["model"]
     for name, metadata in said.items():
         assert metadata["made_from"], name
@@ -103,9 +105,7 @@ def test_changing_only_the_clamp_window_reads_the_pairs_as_they_are(ingested, in
     assert run(instance, "features_job", DAY).success
     version = ingested.lake.slice("pair_features").version
     narrow = {"ops": {"fine_tuning_features": {"config": {"max_abs_difference_threshold": 0.1}}}}
-    result = run(
-        instance, "features_job", DAY, {**HASHING, **narrow}, asset_selection=[dg.AssetKey("fine_tuning_features")]
-    )
+    result = run(instance, "features_job", DAY, {**HASHING, **narrow}, asset_selection=[dg.AssetKey("fine_tuning_features")])
     assert result.success
     assert ingested.lake.slice("pair_features").version == version
     kept = read_table("fine_tuning_features", session_date=DAY)
@@ -140,6 +140,18 @@ def test_a_day_without_a_session_makes_empty_tables_and_passes(home, instance):
     assert result.success
     assert all(evaluation.passed for evaluation in result.get_asset_check_evaluations())
     assert set(counts(home).values()) == {0}
+
+
+def test_a_day_whose_items_have_no_text_at_all_makes_no_pair_warns_and_passes(home, instance):
+    simulate(home.landing, days=1, sessions=10, seed=3)
+    for path in (home.landing / "items").iterdir():
+        path.unlink()
+    assert run(instance, "ingestion_job", config={}).success
+    result = run(instance, "features_job", DAY)
+    assert result.success
+    assert {e.check_name for e in result.get_asset_check_evaluations() if not e.passed} == {"texts_are_known"}
+    assert home.lake.slice("fine_tuning_inputs").row_count == 10
+    assert home.lake.slice("pair_features").row_count == 0
 
 
 def test_irrelevant_sessions_make_pairs_when_they_are_let_in(ingested, instance):

@@ -2,7 +2,8 @@
 -- blocks; reads fine_tuning_features, pair_features
 with wanted as (
     select * from pair_features
-    where abs(positive_rank - negative_rank) > $min::float and abs(positive_rank - negative_rank) < $max::float
+    where isfinite(positive_rank - negative_rank)
+      and abs(positive_rank - negative_rank) > $min::float and abs(positive_rank - negative_rank) < $max::float
 )
 (select 'missing' as problem, * from (select * from wanted except all select * from fine_tuning_features))
 union all

@@ -3,8 +3,11 @@
 select session_id, positive_id, negative_id, positive_rank, negative_rank, target, positive_confidence, negative_confidence,
     pairing
 from pair_features
+/* isfinite also of confidences: DuckDB trusts a file's least and greatest value, which leave NaN out. */
 where not isfinite(positive_rank)
    or not isfinite(negative_rank)
+   or not isfinite(positive_confidence)
+   or not isfinite(negative_confidence)
    or not positive_confidence between 0 and 1
    or not negative_confidence between 0 and 1
    or target not in (1, -1)

@@ -6,4 +6,4 @@ from text_vectors
 where model = $model
   and (len(vector) is distinct from (select width from wanted)
     or len(list_filter(vector, lambda x: x is null or not isfinite(x))) > 0
-    or list_sum(list_transform(vector, lambda x: abs(x))) = 0)
+    or coalesce(list_sum(list_transform(vector, lambda x: abs(x))), 0) = 0)

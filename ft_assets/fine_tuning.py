@@ -1,0 +1,121 @@
+"""A worked example: fine-tune a sentence-transformers model on sessions.
+
+``FeaturesExtractor`` makes the pairs with gradients, a loss of :mod:`ft_assets.losses` judges them, Lightning
+does the rest: schedulers, early stopping, checkpoints and devices are its Trainer's.
+
+::
+
+    model = SentenceEncoder.load("sentence-transformers/all-MiniLM-L6-v2")
+    tuning = FineTuning(FeaturesExtractor(model), items, learning_rate=2e-5)
+    Trainer(max_epochs=3).fit(tuning, FineTuningDataModule(split.train, split.test))
+
+Letters: K texts, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor, nn
+
+from ft_assets.extractor import FeaturesExtractor, Items
+from ft_assets.features import FineTuningFeatures
+from ft_assets.losses import prob_margin_ranking_loss
+
+__all__ = ["FineTuning", "SentenceEncoder"]
+
+
+class SentenceEncoder(nn.Module):
+    """A sentence-transformers model as the extractor asks for one, with gradients.
+
+    Args:
+        model: a ``sentence_transformers.SentenceTransformer``.
+        batch_size: texts encoded at a time.
+
+    Raises:
+        ValueError: batch_size is below 1.
+    """
+
+    def __init__(self, model: nn.Module, batch_size: int = 256) -> None:
+        super().__init__()
+        if batch_size < 1:
+            raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+        self.model = model
+        self.batch_size = batch_size
+
+    @classmethod
+    def load(cls, name: str, **settings: Any) -> SentenceEncoder:
+        """Load a model by its name or folder; settings go to sentence-transformers."""
+        from sentence_transformers import SentenceTransformer
+
+        return cls(SentenceTransformer(name, **settings))
+
+    def forward_query(self, query: str) -> Tensor:
+        """Encode one text, [D]."""
+        return self.forward_items([query])[0]
+
+    def forward_queries(self, queries: Sequence[str]) -> Tensor:
+        """Encode texts, [K, D]."""
+        return self.forward_items(queries)
+
+    def forward_items(self, items: Sequence[str]) -> Tensor:
+        """Encode texts, float [K, D], with gradients (``encode`` of sentence-transformers has none)."""
+        model: Any = self.model
+        tokenize = getattr(model, "preprocess", None) or model.tokenize
+        vectors = []
+        for start in range(0, len(items), self.batch_size):
+            tokens = tokenize(list(items[start : start + self.batch_size]))
+            tokens = {k: v.to(model.device) if isinstance(v, Tensor) else v for k, v in tokens.items()}
+            vectors.append(model(tokens)["sentence_embedding"])
+        return torch.cat(vectors)
+
+
+class FineTuning(LightningModule):
+    """Fine-tune the model of an extractor.
+
+    Args:
+        extractor: makes pairs of a batch; its ``model`` is trained and must be a module.
+        dataset: the catalogue.
+        loss: (features) -> scalar.
+        learning_rate: of AdamW.
+
+    Raises:
+        TypeError: the extractor's model has no weights to train.
+    """
+
+    def __init__(
+        self,
+        extractor: FeaturesExtractor,
+        dataset: Items,
+        loss: Callable[[FineTuningFeatures], Tensor] = prob_margin_ranking_loss,
+        learning_rate: float = 2e-5,
+    ) -> None:
+        super().__init__()
+        if not isinstance(extractor.model, nn.Module):
+            raise TypeError(f"the extractor's model must be a torch module, got {type(extractor.model).__name__}")
+        self.extractor = extractor
+        self.dataset = dataset
+        self.loss = loss
+        self.learning_rate = learning_rate
+
+    def training_step(self, batch: Any, batch_index: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
+        """Loss of a batch of sessions, logged as ``train_loss`` with the number of its pairs."""
+        return self._step(batch, "train")
+
+    def validation_step(self, batch: Any, batch_index: int) -> Tensor:  # noqa: ARG002 - Lightning's signature
+        """Loss of a batch of sessions, logged as ``val_loss``."""
+        return self._step(batch, "val")
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; a subclass adds a schedule."""
+        return torch.optim.AdamW(self.extractor.parameters(), lr=self.learning_rate)
+
+    def _step(self, batch: Any, name: str) -> Tensor:
+        features = self.extractor(batch, self.dataset)
+        loss = self.loss(features)
+        # Weighed by pairs: a batch of few should not count as much as one of many.
+        self.log(f"{name}_loss", loss, batch_size=max(1, len(features)), on_step=False, on_epoch=True)
+        return loss

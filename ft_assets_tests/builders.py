@@ -1,0 +1,159 @@
+"""Small tables made by hand, and a lake to put them in. A test names what matters to it; the rest has a default."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from ft_assets import schemas
+from ft_assets.lake import Commit, Lake, Slice
+
+DAY = dt.date(2026, 11, 2)
+NEXT_DAY = dt.date(2026, 11, 3)
+NOON = dt.time(12, tzinfo=dt.UTC)
+NOW = dt.datetime(2026, 11, 9, 8, tzinfo=dt.UTC)
+
+
+def make_lake(tmp_path: Path, **tables: pa.Table) -> Lake:
+    """A lake under ``tmp_path``, with rows in the tables named."""
+    lake = Lake(str(tmp_path / "lake"))
+    for name, rows in tables.items():
+        lake.append(name, rows, {})
+    return lake
+
+
+def text_hash(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
+def at_noon(day: dt.date) -> dt.datetime:
+    return dt.datetime.combine(day, NOON)
+
+
+def table_of(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=schemas.table_named(name).schema)
+
+
+def session(session_id: str, results: Sequence[str | tuple[str, float | None]], **columns: Any) -> dict[str, Any]:
+    """A row of search_sessions; a result is an id, or an id with the engine's score."""
+    day = columns.pop("day", DAY)
+    shown = [(result, None) if isinstance(result, str) else result for result in results]
+    return {
+        "session_id": session_id,
+        "visit_id": None,
+        "session_date": day,
+        "started_at": at_noon(day),
+        "query_text": f"query of {session_id}",
+        "user_id": None,
+        "results": [{"item_id": item_id, "rank": rank} for item_id, rank in shown],
+        "marked_irrelevant": False,
+        "source_file": "embedding_studio/a.ndjson",
+        "ingested_at": NOW,
+        **columns,
+    }
+
+
+def event(session_id: str, item_id: str, event_type: str = "click", **columns: Any) -> dict[str, Any]:
+    """A row of session_events."""
+    return {
+        "event_id": f"{session_id}/{item_id}/{event_type}",
+        "session_id": session_id,
+        "item_id": item_id,
+        "event_type": event_type,
+        "occurred_at": at_noon(DAY),
+        "source_file": "embedding_studio/a.ndjson",
+        "ingested_at": NOW,
+        **columns,
+    }
+
+
+def item(item_id: str, text: str | None = None, object_id: str | None = None, **columns: Any) -> dict[str, Any]:
+    """A row of items."""
+    words = f"text of {item_id}" if text is None else text
+    return {
+        "item_id": item_id,
+        "object_id": object_id or item_id,
+        "text": words,
+        "text_hash": text_hash(words),
+        "source_file": "items/a.ndjson",
+        "updated_at": NOW,
+        **columns,
+    }
+
+
+def rejected(record_number: int = 1, **columns: Any) -> dict[str, Any]:
+    """A row of rejected_records."""
+    return {
+        "source_file": "ubi/a.ndjson",
+        "record_number": record_number,
+        "reason": "not_json",
+        "detail": None,
+        "raw": "{",
+        "ingested_at": NOW,
+        **columns,
+    }
+
+
+def inputs(session_id: str, item_ids: Sequence[str], clicked: Iterable[str] = (), **columns: Any) -> dict[str, Any]:
+    """A row of fine_tuning_inputs, and of sampled_inputs if ``kept`` is given."""
+    day, drew = columns.pop("day", DAY), set(clicked)
+    query = columns.pop("query_text", f"query of {session_id}")
+    clicks = [name in drew for name in item_ids]
+    return {
+        "session_id": session_id,
+        "session_date": day,
+        "query_text": query,
+        "query_hash": text_hash(query),
+        "started_at": at_noon(day),
+        "item_ids": list(item_ids),
+        "object_ids": list(item_ids),
+        "ranks": [1.0 - 0.1 * position for position in range(len(item_ids))],
+        "clicked": clicks,
+        "event_weight": [float(click) for click in clicks],
+        "is_irrelevant": not any(clicks),
+        **columns,
+    }
+
+
+def sampled(session_id: str, item_ids: Sequence[str], clicked: Iterable[str] = (), **columns: Any) -> dict[str, Any]:
+    """A row of sampled_inputs: all kept, unless said."""
+    return inputs(session_id, item_ids, clicked, **{"kept": [True] * len(item_ids), **columns})
+
+
+def vector(words: str, role: str = "item", values: Sequence[float] = (0.6, 0.8), **columns: Any) -> dict[str, Any]:
+    """A row of text_vectors."""
+    return {"model": "model-a", "role": role, "text_hash": text_hash(words), "vector": list(values), **columns}
+
+
+def pair(session_id: str = "s", positive_id: str = "p", negative_id: str = "n", **columns: Any) -> dict[str, Any]:
+    """A row of pair_features or fine_tuning_features."""
+    return {
+        "session_id": session_id,
+        "session_date": DAY,
+        "query_hash": text_hash(f"query of {session_id}"),
+        "positive_id": positive_id,
+        "negative_id": negative_id,
+        "positive_rank": 0.75,
+        "negative_rank": 0.25,
+        "target": 1,
+        "positive_confidence": 1.0,
+        "negative_confidence": 0.5,
+        "pairing": "session",
+        **columns,
+    }
+
+
+def put_day(lake: Lake, name: str, rows: pa.Table, day: dt.date = DAY, **metadata: Any) -> Commit:
+    """Replace a day of a table."""
+    return lake.replace_day(name, day, rows.to_batches, metadata)
+
+
+def slice_of(lake: Lake, name: str, rows: Iterable[Mapping[str, Any]], day: dt.date = DAY) -> Slice:
+    """A day of a daily table that holds these rows."""
+    put_day(lake, name, table_of(name, rows), day)
+    return lake.slice(name, day)
