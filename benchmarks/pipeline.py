@@ -58,8 +58,9 @@ def steps(home: Home) -> Iterator[tuple[str, Callable[[], object]]]:
             ),
         ),
     )
-    yield "fine_tuning_features", lambda: store(
-        "fine_tuning_features", engine.fine_tuning_features(day("pair_features"), 0.0, 1.0)
+    yield (
+        "fine_tuning_features",
+        lambda: store("fine_tuning_features", engine.fine_tuning_features(day("pair_features"), 0.0, 1.0)),
     )
 
 

@@ -160,9 +160,10 @@ def show(home: Home, table: str, rows: int, session_date: dt.datetime | None) ->
 @click.pass_obj
 def ui(home: Home, port: int, host: str) -> None:
     """Open Dagster on this home: its UI, and the daemon that runs sensors and backfills."""
-    from ft_assets.headless import prepare_instance
+    from ft_assets.headless import instance_of
 
-    prepare_instance(home)
+    with instance_of(home):  # made, with its settings, before Dagster looks for it
+        pass
     dagster = Path(sys.executable).with_name("dagster")
     command = [str(dagster), "dev", "--workspace", str(home.dagster / "workspace.yaml"), "--port", str(port), "--host", host]
     click.echo(f"Dagster on {home.path}: http://{host}:{port}")

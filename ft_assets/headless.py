@@ -19,6 +19,7 @@ import dagster as dg
 
 from ft_assets import lineage, schemas
 from ft_assets.checks import checks
+from ft_assets.defs.assets import GPU_POOL
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
 
@@ -54,6 +55,10 @@ def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
     """The Dagster instance of a home, made on first use."""
     prepare_instance(home)
     with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        storage = instance.event_log_storage
+        if GPU_POOL not in {limit.name for limit in storage.get_pool_limits()}:
+            # The default limit counts only from a pool's second batch of runs on; this one counts at once.
+            storage.set_concurrency_slots(GPU_POOL, 1)
         yield instance
 
 

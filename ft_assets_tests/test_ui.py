@@ -119,6 +119,12 @@ def test_with_the_sensors_on_a_late_event_is_ingested_and_its_day_alone_is_made_
     assert newest == ["features_job", "ingestion_job"]
 
 
+def test_one_gpu_step_runs_at_a_time(made):
+    with headless.instance_of(made) as instance:
+        assert {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()} == {"gpu": 1}
+        assert instance.get_concurrency_config().pool_config.pool_granularity.value == "run"
+
+
 def late_event(home: Home, day) -> None:
     """A click on an item that was shown that day without one."""
     inputs = home.lake.slice("fine_tuning_inputs", day).to_table().to_pylist()
