@@ -164,7 +164,8 @@ def _plain(type_: pa.DataType) -> pa.DataType:
 
 
 def _nulls(slice_: Slice) -> Iterator[dict[str, Any]]:
-    required = slice_.table.required
+    # The store of vectors grows with every day: vectors_are_sound looks at those of this day's texts, null ones included.
+    required = [name for name in slice_.table.required if name != "vector"]
     counts = dict.fromkeys(required, 0)
     for batch in slice_.batches(columns=required):
         for name in required:

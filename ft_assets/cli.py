@@ -59,12 +59,8 @@ def land(home: Home, format_: str, paths: tuple[Path, ...]) -> None:
     """Put files into the landing place, atomically. A folder stands for the files in it."""
     from ft_assets import readers
 
-    if format_ == "auto":
-        landed = [
-            place for fmt, files in readers.guess_formats(paths).items() for place in readers.land(home.landing, fmt, files)
-        ]
-    else:
-        landed = readers.land(home.landing, format_, paths)
+    is_guessed = format_ == "auto"
+    landed = readers.land_by_guess(home.landing, paths) if is_guessed else readers.land(home.landing, format_, paths)
     click.echo(f"landed {len(landed)} {'file' if len(landed) == 1 else 'files'} in {home.landing}")
 
 
@@ -78,8 +74,10 @@ def simulate(home: Home, days: int, sessions: int, seed: int) -> None:
     """Land a catalogue and days of sessions drawn from a stated click model."""
     from ft_assets.simulate import simulate as simulate_
 
+    there = set(home.landing.glob("*/*"))
     files = simulate_(home.landing, days=days, sessions=sessions, seed=seed)
-    click.echo(f"simulated {days} days of {sessions} sessions (seed {seed}): {len(files)} files in {home.landing}")
+    written = "" if set(files) - there else " that were there already"
+    click.echo(f"simulated {days} days of {sessions} sessions (seed {seed}): {len(files)} files in {home.landing}{written}")
 
 
 @main.command()
@@ -93,7 +91,7 @@ def simulate(home: Home, days: int, sessions: int, seed: int) -> None:
 def run(home: Home, config: Path | None) -> None:
     """Do what the sensors would, until nothing is new. Exit status 1 if a run or an ERROR check failed."""
     from ft_assets import headless
-    from ft_assets.defs.sensors import read_config
+    from ft_assets.defs.requests import read_config
     from ft_assets.reports import check_report_text, table_summary_text
 
     began = time.perf_counter()

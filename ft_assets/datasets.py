@@ -1,22 +1,18 @@
-"""Inputs for a training loop: pairs of sessions, a split without leakage, batches of a table's features."""
+"""Inputs for a training loop: pairs of sessions, a split without leakage, batches of sessions."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from lightning import LightningDataModule
 from torch.utils.data import DataLoader, Dataset
 
-from ft_assets.features import FineTuningFeatures
 from ft_assets.inputs import FineTuningInput
 from ft_assets.kernels import id_hashes, keep_mask, sample_hashes
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
-__all__ = ["FineTuningDataModule", "PairedFineTuningInputs", "Split", "feature_batches", "split_inputs"]
+__all__ = ["FineTuningDataModule", "PairedFineTuningInputs", "Split", "split_inputs"]
 
 Pair = tuple[FineTuningInput, FineTuningInput | None]
 
@@ -100,7 +96,7 @@ def split_inputs(
     """Split sessions so that no query is on both sides.
 
     By query: of Q distinct queries the ``max(1, floor(test_share * Q))`` with the lowest hash of (seed, query)
-    are tested. By time: the latest ``test_share`` of the sessions is tested (sessions of one instant stay
+    are tested. By time: of S sessions the latest ``max(1, floor(test_share * S))`` are tested (sessions of one instant stay
     together), less those whose query was seen before, which are left out: a model is judged on queries of the
     future that it has not met. Neither depends on the order of the inputs, the process or PYTHONHASHSEED.
 
@@ -165,20 +161,6 @@ class FineTuningDataModule(LightningDataModule):
         return self.val_dataloader()
 
 
-def feature_batches(
-    table: pa.Table, batch_size: int = 8192, device: torch.device | str = "cpu"
-) -> Iterator[FineTuningFeatures]:
-    """A table of pairs as features on a device, batch by batch; each batch is copied when it is asked for.
-
-    Raises:
-        ValueError: batch_size is below 1, or a column has nulls.
-    """
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    for start in range(0, table.num_rows, batch_size):
-        yield FineTuningFeatures.from_arrow(table.slice(start, batch_size), device)
-
-
 def _by_query(inputs: Sequence[FineTuningInput], keys: list[str], share: float, seed: int) -> Split:
     names = sorted(set(keys))
     hashes = sample_hashes(seed, id_hashes([""] * len(names)), id_hashes(names))
@@ -194,7 +176,7 @@ def _by_time(inputs: Sequence[FineTuningInput], keys: list[str], share: float) -
     times: list[Any] = [session.timestamp for session in inputs]
     if None in times:
         raise ValueError(f"timestamp must be there to split by time, got none at {times.index(None)}")
-    first = sorted(times)[-max(1, int(share * len(times) + 1e-9))] if times else None
+    first = sorted(times)[-max(1, int(share * len(times)))] if times else None
     seen = {key for key, time in zip(keys, times, strict=True) if time < first}
     split = Split([], [], [])
     for session, key, time in zip(inputs, keys, times, strict=True):

@@ -6,10 +6,9 @@ import dagster as dg
 
 from ft_assets.defs.assets import DAILY_ASSETS, ingestion
 from ft_assets.defs.checks import ASSET_CHECKS
-from ft_assets.defs.resources import EncoderResource, HomeResource, LakeIOManager
-from ft_assets.defs.sensors import FEATURES_JOB, INGESTION_JOB, SENSORS
-
-HOME = HomeResource()
+from ft_assets.defs.requests import FEATURES_JOB, INGESTION_JOB
+from ft_assets.defs.resources import EncoderResource, HomeResource, lake_io_manager
+from ft_assets.defs.sensors import SENSORS
 
 defs = dg.Definitions(
     assets=[ingestion, *DAILY_ASSETS],
@@ -28,7 +27,7 @@ defs = dg.Definitions(
         ),
     ],
     sensors=SENSORS,
-    resources={"home": HOME, "encoder": EncoderResource(), "io_manager": LakeIOManager(home=HOME)},
+    resources={"home": HomeResource(), "encoder": EncoderResource(), "io_manager": lake_io_manager},
     # One process a run: each step of the default executor would import torch anew. Runs are what runs in parallel.
     executor=dg.in_process_executor,
 )

@@ -16,7 +16,7 @@ from ft_assets.encoder_contract import Encoder, Role, model_fingerprint
 from ft_assets.hashing_encoder import HashingEncoder
 from ft_assets.sentence_encoder import SentenceTransformerEncoder, model_files
 
-__all__ = ["DEFAULT_MODEL", "Encoder", "Role", "load_encoder", "model_fingerprint", "resolve_device"]
+__all__ = ["DEFAULT_MODEL", "Encoder", "Role", "load_encoder", "model_fingerprint", "model_folder", "resolve_device"]
 
 DEFAULT_MODEL = "all-MiniLM-L6-v2"
 DEFAULT_HASHING_WIDTH = 256
@@ -62,7 +62,7 @@ def load_encoder(
     prompts = {"query": query_prompt, "item": item_prompt}
     if model == "hashing" or model.startswith("hashing:"):
         return HashingEncoder(_hashing_width(model), {role: text or "" for role, text in prompts.items()})
-    source = _packaged_folder(model) or (Path(model) if Path(model).is_dir() else None)
+    source = model_folder(model)
     device = resolve_device(device)
     key = (model, _stamp(source), device, batch_size, query_prompt, item_prompt)
     with _loading:
@@ -102,10 +102,17 @@ def _hashing_width(model: str) -> int:
     return int(width)
 
 
-def _packaged_folder(model: str) -> Path | None:
-    """Find the files of a model that a package carries, without importing that package."""
+def model_folder(model: str) -> Path | None:
+    """Where a model's files lie on this machine: in the package that carries it, which is not imported, or its folder.
+
+    Returns:
+        None for a model of the hub.
+
+    Raises:
+        ModuleNotFoundError: the package that carries the model is not installed.
+    """
     if model not in PACKAGED_MODELS:
-        return None
+        return Path(model) if Path(model).is_dir() else None
     module, distribution = PACKAGED_MODELS[model]
     spec = find_spec(module)
     if spec is None or not spec.submodule_search_locations:

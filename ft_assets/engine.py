@@ -26,7 +26,7 @@ from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUT
 if TYPE_CHECKING:
     import torch
 
-    from ft_assets.encoders import Encoder
+    from ft_assets.encoders import Encoder, Role
     from ft_assets.kernels import Ranker, SessionPairs
 
 SESSIONS_PER_BATCH = 4_096
@@ -117,7 +117,7 @@ class Encoded:
     """What encoding a day's texts did: texts that had a vector already need nothing."""
 
     texts: dict[str, int]
-    encoded: dict[str, int]
+    encoded: dict[Role, int]
     seconds: float
     version: int
 
@@ -128,7 +128,7 @@ def text_vectors(
     items: Slice,
     encoder: Encoder,
     metadata: dict[str, Any],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,  # told queries and items encoded so far
     texts_per_commit: int = 8_192,
 ) -> Encoded:
     """See to it that every text of a day has a vector under the encoder's model; encode those that have none.
@@ -141,26 +141,30 @@ def text_vectors(
     vectors = lake.slice(TEXT_VECTORS.name)
     with queries.session({"sampled_inputs": inputs, "items": items, "text_vectors": vectors}) as con:
         books = queries.rows(queries.query(con, "reports/text_vectors_books"))
-        missing = queries.query(con, "assets/text_vectors", {"model": encoder.fingerprint}).to_arrow_table()
-    encoded, seconds = {"query": 0, "item": 0}, 0.0
-    for role in ("query", "item"):
-        texts = missing.filter(pc.equal(missing["role"], role))
-        for start in range(0, texts.num_rows, texts_per_commit):
-            chunk = texts.slice(start, texts_per_commit)
+        missing = queries.query(con, "assets/text_vectors", {"model": encoder.fingerprint})
+        encoded: dict[Role, int] = {"query": 0, "item": 0}
+        seconds = 0.0
+        for batch in rebatched(queries.stream(missing, texts_per_commit), texts_per_commit):
             began = time.perf_counter()
-            matrix = encoder.encode(chunk["text"].to_pylist(), role)
+            rows = [_encoded_rows(encoder, batch.filter(pc.equal(batch["role"], role)), role, encoded) for role in encoded]
             seconds += time.perf_counter() - began
-            rows = _vector_rows(encoder.fingerprint, chunk, matrix)
-            lake.append(TEXT_VECTORS.name, rows, {"model": encoder.fingerprint})
-            encoded[role] += chunk.num_rows
+            lake.append(TEXT_VECTORS.name, pa.concat_tables(rows), {"model": encoder.fingerprint})
             if progress is not None:
-                progress(sum(encoded.values()), missing.num_rows)
+                progress(encoded["query"], encoded["item"])
     # The day's own entry in the log: all its texts have vectors from this version on.
     version = lake.append(TEXT_VECTORS.name, TEXT_VECTORS.empty(), metadata).version
     return Encoded({row["role"]: row["texts"] for row in books}, encoded, seconds, version)
 
 
-def _vector_rows(model: str, texts: pa.Table, matrix: np.ndarray[Any, Any]) -> pa.Table:
+def _encoded_rows(encoder: Encoder, texts: pa.RecordBatch, role: Role, encoded: dict[Role, int]) -> pa.Table:
+    """Encode texts of one role, and count them."""
+    encoded[role] += texts.num_rows
+    if not texts.num_rows:
+        return TEXT_VECTORS.empty()
+    return _vector_rows(encoder.fingerprint, texts, encoder.encode(texts["text"].to_pylist(), role))
+
+
+def _vector_rows(model: str, texts: pa.RecordBatch, matrix: np.ndarray[Any, Any]) -> pa.Table:
     if matrix.shape[0] != texts.num_rows or not np.isfinite(matrix).all():
         raise ValueError(
             f"{model} must give {texts.num_rows} finite vectors, got shape {matrix.shape} with "

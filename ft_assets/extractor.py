@@ -26,6 +26,7 @@ from ft_assets.kernels import (
     extract_pairs,
     object_confidences,
     object_scores,
+    scorable_objects,
 )
 
 __all__ = ["Batch", "EmbeddingModel", "FeaturesExtractor", "Items"]
@@ -156,7 +157,7 @@ class FeaturesExtractor(LightningModule):
             Features of P pairs: a batch equals its parts, joined. Ranks carry gradients into the model.
 
         Raises:
-            KeyError: a result that is not in the catalogue.
+            KeyError: a result that is not in the catalogue, unless its session says so in ``without_text``.
             TypeError: a batch of something else.
             ValueError: vectors of another shape than the model promises.
         """
@@ -211,11 +212,13 @@ class FeaturesExtractor(LightningModule):
         batch = self._pack([input], None)
         if not input.is_irrelevant:
             return self._features(batch, dataset)
+        if not batch.item_ids:
+            return FineTuningFeatures()
         queries, items = self._vectors(batch, dataset)
         scores = object_scores(batch, queries, items, self.ranker, self.ranks_aggregator)
         clicked = self.clicks_aggregator(batch.clicked, batch.object_index, batch.objects)
         confidences = object_confidences(batch, clicked, scores, self.ranks_aggregator, self.confidence_calculator)
-        rows = (~clicked & batch.kept).nonzero().squeeze(1).to(scores.device)
+        rows = (~clicked & batch.kept & scorable_objects(batch)).nonzero().squeeze(1).to(scores.device)
         return FineTuningFeatures(
             negative_ranks=scores.index_select(0, rows), negative_confidences=confidences.index_select(0, rows)
         )
@@ -236,7 +239,7 @@ class FeaturesExtractor(LightningModule):
         )
 
     def _features(self, batch: InputBatch, dataset: Items) -> FineTuningFeatures:
-        if not batch.results:
+        if not batch.item_ids:
             return FineTuningFeatures()
         pairs = extract_pairs(
             batch,

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from filelock import Timeout
 
 from ft_assets import lineage, schemas
-from ft_assets.checks import checks
+from ft_assets.checks import Check, checks
 from ft_assets.defs.assets import GPU_POOL
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
@@ -71,6 +72,9 @@ def prepare_instance(home: Home) -> None:
     (home.dagster / "workspace.yaml").write_text(WORKSPACE, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     os.environ["FT_ASSETS_HOME"] = str(home.path)
+    os.environ.pop("FT_ASSETS_LAKE", None)
+    if home.lake_uri:
+        os.environ["FT_ASSETS_LAKE"] = home.lake_uri
 
 
 def run_until_nothing_is_new(
@@ -83,23 +87,44 @@ def run_until_nothing_is_new(
         instance: where the runs are recorded.
         say: told what is under way, line by line.
         config: a run configuration to use in place of the home's ``config.yaml``.
-    """
-    from ft_assets.defs import sensors
 
-    done, settings = Pass(), sensors.run_config(home) if config is None else config
-    while (request := sensors.ingestion_request(home)) is not None:
+    Raises:
+        ValueError: another such pass is at work on the home.
+    """
+    from ft_assets.defs import requests
+    from ft_assets.defs.gates import headless_lock, mark_failed
+
+    settings = requests.run_config(home) if config is None else config
+    try:
+        with headless_lock(home):
+            mark_failed(instance)  # what a killed pass left under way
+            return _pass(home, instance, say, settings)
+    except Timeout:
+        raise ValueError(f"another ft-assets run is at work on {home.path}; wait for it to end") from None
+
+
+def _pass(home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], config: dict[str, Any]) -> Pass:
+    from ft_assets.defs import requests
+    from ft_assets.defs.gates import failed_gates
+
+    done = Pass()
+    while (request := requests.ingestion_request(home)) is not None:
         files = len(request.run_config["ops"]["ingestion"]["config"]["files"])
         say(f"ingesting {files} landed {'file' if files == 1 else 'files'}")
         if not _run(instance, request, done, say):
             return done
     days = lineage.affected_days(home.lake)
-    requests, keys = sensors.day_requests(home, days, settings)
-    instance.add_dynamic_partitions("session_date", keys)
-    if not requests:
-        say(f"nothing is new: {len(keys)} {'day is' if len(keys) == 1 else 'days are'} up to date")
-    for number, request in enumerate(requests, 1):
+    wanted = requests.day_requests(home, days, config)
+    instance.add_dynamic_partitions("session_date", [day.isoformat() for day in days])
+    if not wanted:
+        say(f"nothing is new: {len(days)} {'day is' if len(days) == 1 else 'days are'} up to date")
+    elif failed := failed_gates(home, instance):
+        done.failed_checks += failed
+        say(f"the log is not sound, so no day is made of it: {', '.join(failed)} failed")
+        return done
+    for number, request in enumerate(wanted, 1):
         names = [key.path[-1] for key in request.asset_selection or []]
-        say(f"day {request.partition_key} ({number} of {len(requests)}): {', '.join(names)}")
+        say(f"day {request.partition_key} ({number} of {len(wanted)}): {', '.join(names)}")
         _run(instance, request, done, say)
     return done
 
@@ -107,6 +132,7 @@ def run_until_nothing_is_new(
 def _run(instance: dg.DagsterInstance, request: dg.RunRequest, done: Pass, say: Callable[[str], None]) -> bool:
     """Execute one request as the daemon would, but here; whether it ended well."""
     from ft_assets.definitions import defs
+    from ft_assets.defs.gates import HEADLESS
 
     job = defs.resolve_job_def(str(request.job_name))
     began = time.perf_counter()
@@ -115,7 +141,7 @@ def _run(instance: dg.DagsterInstance, request: dg.RunRequest, done: Pass, say: 
         instance=instance,
         partition_key=request.partition_key,
         asset_selection=list(request.asset_selection) if request.asset_selection else None,
-        tags={str(k): str(v) for k, v in request.tags.items()},
+        tags={**{str(k): str(v) for k, v in request.tags.items()}, HEADLESS: "true"},
         raise_on_error=False,
     )
     done.runs += 1
@@ -171,7 +197,10 @@ def _sizes(result: dg.ExecuteInProcessResult) -> str:
 
 
 def check_outcomes(instance: dg.DagsterInstance) -> list[CheckOutcome]:
-    """The newest outcome of every check, per day where its table is daily, as the instance remembers it."""
+    """The newest outcome of every check, per day where its table is daily, as the instance remembers it.
+
+    A check that its newest run planned and did not come to has not passed.
+    """
     known = checks()
     keys = {check: dg.AssetCheckKey(dg.AssetKey(check.table), check.name) for check in known}
     outcomes = []
@@ -180,9 +209,8 @@ def check_outcomes(instance: dg.DagsterInstance) -> list[CheckOutcome]:
         some = daily if day else [check for check in known if check not in daily]
         by_key = _latest(instance, [keys[check] for check in some], day)
         for check in some:
-            evaluation = by_key.get(keys[check])
-            if evaluation is not None:
-                outcomes.append(_outcome(check, day, *evaluation))
+            if keys[check] in by_key:
+                outcomes.append(_outcome(check, day, *by_key[keys[check]]))
     return sorted(outcomes, key=lambda o: (list(schemas.TABLES).index(o.table), o.check, o.session_date or ""))
 
 
@@ -192,16 +220,33 @@ def _latest(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey], day: str
     storage = instance.event_log_storage
     partition_filter = PartitionKeyFilter(key=day) if day else None
     records = storage.get_latest_asset_check_execution_by_key(keys, partition_filter=partition_filter)
-    found = {}
+    found: dict[dg.AssetCheckKey, Any] = {}
     for key, record in records.items():
         event = record.event.dagster_event if record.event else None
         data = event.event_specific_data if event else None
         if isinstance(data, dg.AssetCheckEvaluation):
             found[key] = (data, record.run_id, record.create_timestamp)
+        elif (run := instance.get_run_by_id(record.run_id)) is None or run.is_finished:
+            found[key] = (None, record.run_id, record.create_timestamp)
     return found
 
 
-def _outcome(check: Any, day: str | None, evaluation: dg.AssetCheckEvaluation, run_id: str, timestamp: float) -> CheckOutcome:
+def _outcome(
+    check: Check, day: str | None, evaluation: dg.AssetCheckEvaluation | None, run_id: str, timestamp: float
+) -> CheckOutcome:
+    if evaluation is None:
+        # Planned by a run that ended before it: what it would have found is not known, so it has not passed.
+        return CheckOutcome(
+            table=check.table,
+            check=check.name,
+            session_date=day,
+            passed=False,
+            severity="ERROR" if check.blocking else "WARN",
+            blocking=check.blocking,
+            description=f"not run: run {run_id} ended before it. {check.description}",
+            checked_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
+            run_id=run_id,
+        )
     metadata: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
     return CheckOutcome(
         table=check.table,

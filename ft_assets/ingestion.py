@@ -86,7 +86,8 @@ def ingest(lake: Lake, files: Sequence[LandedFile], metadata: Mapping[str, Any] 
 
     Raises:
         Overtaken: others kept coming first, ``ATTEMPTS`` times in a row.
-        RuntimeError: the books of a file do not balance (a fault of this program); nothing of its group was written.
+        RuntimeError: the books of a file do not balance, or a table would get other rows than they say (a fault of this
+            program); nothing of its group was written.
     """
     done, pending, attempt = Ingested(), list(files), 0
     while True:
@@ -161,10 +162,22 @@ class _Ingestion:
             self._read_lines(con)
             self._decide(con)
             books = _balanced_books(con)
-            for table in TABLES:
-                if table in FEEDS[self.format]:
-                    self._commit(con, table, books)
+            totals = {table: self._total(table, books) for table in TABLES if self._new_to(table)}
+            for table, total in totals.items():  # all of them, before the first commit
+                _check_rows(con, table, total)
+            for table, total in totals.items():
+                self._commit(con, table, total)
         self.done.note_books(books)
+
+    def _new_to(self, table: str) -> list[str]:
+        """The files of the group that the table is fed and does not hold."""
+        return [file.name for file in self.group if table in FEEDS[self.format] and table not in self.held[file.name]]
+
+    def _total(self, table: str, books: Mapping[str, Books]) -> Books:
+        total = Books()
+        for name in self._new_to(table):
+            total.add(books[name])
+        return total
 
     def _read_lines(self, con: duckdb.DuckDBPyConnection) -> None:
         now = dt.datetime.now(dt.UTC)
@@ -191,14 +204,9 @@ class _Ingestion:
         for script in ("macros", "empty_entries", *SCRIPTS[self.format], *DECISIONS):
             con.execute(queries.read_sql(f"readers/{script}"))
 
-    def _commit(self, con: duckdb.DuckDBPyConnection, table: str, books: Mapping[str, Books]) -> None:
-        files = [file.name for file in self.group if table not in self.held[file.name]]
-        if not files:
-            return
+    def _commit(self, con: duckdb.DuckDBPyConnection, table: str, total: Books) -> None:
+        files = self._new_to(table)
         days = [day for (day,) in con.execute(queries.read_sql(f"readers/{table}_days")).fetchall()]
-        total = Books()
-        for name in files:
-            total.add(books[name])
         metadata = {
             **self.metadata,
             "files": files,
@@ -212,7 +220,6 @@ class _Ingestion:
             commit = self.lake.upsert_items_once(rows.to_arrow_table(), files, metadata, version)
         else:
             commit = self.lake.append_once(table, lambda: queries.stream(rows), files, metadata, version)
-            _check_rows(table, commit.rows, total)
         self.done.note_commit(table, commit, days)
 
     def _refuse_newer_sessions(self, table: str) -> None:
@@ -250,12 +257,15 @@ def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:
     return books
 
 
-def _check_rows(table: str, rows: int, books: Books) -> None:
-    """A table got as many rows as the books say."""
+def _check_rows(con: duckdb.DuckDBPyConnection, table: str, books: Books) -> None:
+    """A table is about to get as many rows as the books say; of items they say only how many were read."""
+    if table == "items":
+        return
     expected = {
         "search_sessions": books.accepted["sessions"] + books.rebuilt,
         "session_events": books.accepted["events"],
         "rejected_records": books.rejected.total(),
     }[table]
+    ((rows,),) = queries.query(con, f"readers/{table}").aggregate("count(*)").fetchall()
     if rows != expected:
-        raise RuntimeError(f"{table} must get {expected} rows by the books, got {rows}")
+        raise RuntimeError(f"{table} must get {expected} rows by the books, got {rows}; nothing was written")

@@ -38,14 +38,17 @@ class FineTuningInput(BaseModel):
         query: whatever the model's ``forward_query`` takes.
         events: ids of results that drew an event; one may be named again.
         results: ids of the results in the order shown, each once.
-        ranks: the engine's rank of every result; None where it gave none.
+        ranks: the engine's rank of every result; None where it gave none. Entries of others are dropped.
         event_types: the type of each event, or None.
         timestamp: when the session started.
         is_irrelevant: marked so; a session without events always is.
-        part_to_object_dict: the object of a part; an id without an entry is its own object.
+        part_to_object_dict: the object of a part; a result without an entry is its own object. Entries of others
+            are dropped.
         session_id: names the session in the hash that thins not-events. Without one its query and results do.
+        without_text: results that the catalogue lacks: it is not asked for them and they make no pair, but they
+            have their place in the list, which is sampled and given confidences whole.
 
-    Ids of any kind become strings. Raises pydantic's ValidationError, a ValueError, that says what must hold.
+    Ids and event types of any kind become strings. Raises pydantic's ValidationError, a ValueError, that says what must hold.
 
     Example:
         >>> session = FineTuningInput(query="tea", events=[2], results=[1, 2], ranks={1: 0.9, 2: 0.8})
@@ -64,11 +67,17 @@ class FineTuningInput(BaseModel):
     is_irrelevant: bool = False
     part_to_object_dict: dict[str, str] = Field(default_factory=dict)
     session_id: str | None = None
+    without_text: frozenset[str] = frozenset()
 
-    @field_validator("events", "results", mode="before")
+    @field_validator("events", "results", "without_text", mode="before")
     @classmethod
     def _list_of_ids(cls, ids: Any) -> list[str]:
         return _ids(ids)
+
+    @field_validator("event_types", mode="before")
+    @classmethod
+    def _list_of_types(cls, kinds: Any) -> list[str] | None:
+        return None if kinds is None else _ids(kinds, "event_types", "an event type")
 
     @field_validator("ranks", mode="before")
     @classmethod
@@ -98,7 +107,7 @@ class FineTuningInput(BaseModel):
         if len(results) != len(self.results):
             twice = sorted({name for name in self.results if self.results.count(name) > 1})
             raise ValueError(f"results must be unique, got more than once: {', '.join(twice)}")
-        for what, ids in (("events", set(self.events)), ("ranks", self.ranks.keys())):
+        for what, ids in (("events", set(self.events)), ("without_text", self.without_text)):
             if ids - results:
                 raise ValueError(f"{what} must be of results, got others: {', '.join(sorted(ids - results))}")
         if results - self.ranks.keys():
@@ -106,6 +115,8 @@ class FineTuningInput(BaseModel):
             raise ValueError(f"ranks must have every result (None where the engine gave none), not: {missing}")
         if self.event_types is not None and len(self.event_types) != len(self.events):
             raise ValueError(f"event_types must be one for each of {len(self.events)} events, got {len(self.event_types)}")
+        self.ranks = {name: self.ranks[name] for name in self.results}
+        self.part_to_object_dict = {k: v for k, v in self.part_to_object_dict.items() if k in results}
         for name, rank in self.ranks.items():
             if rank is not None and math.isinf(rank):
                 raise ValueError(f"ranks must be finite, got {rank} for {name}")
@@ -140,6 +151,7 @@ class FineTuningInput(BaseModel):
         self.results = [name for name in self.results if name not in gone]
         self.ranks = {name: rank for name, rank in self.ranks.items() if name not in gone}
         self.part_to_object_dict = {k: v for k, v in self.part_to_object_dict.items() if k not in gone}
+        self.without_text -= gone
         self.is_irrelevant = self.is_irrelevant or not self.events
 
 
@@ -149,7 +161,7 @@ class InputBatch(SessionBatch):
 
     Attributes:
         queries: the distinct queries, [Q]; ``query_index`` counts them.
-        item_ids: the distinct results, [U]; ``item_index`` counts them.
+        item_ids: the distinct results that have a text, [U]; ``item_index`` counts them where scorable.
         partners: int64 [K, 2], (not-irrelevant, irrelevant) sessions to be paired, or None.
     """
 
@@ -168,6 +180,8 @@ def pack_inputs(
 ) -> InputBatch:
     """Pack inputs into segments, each distinct query and item once, not-events thinned.
 
+    A result without a text is packed like any other, marked as not scorable; no item is asked for it.
+
     Args:
         inputs: S sessions.
         factor: the share of each session's not-event objects that stays, in [0, 1].
@@ -184,9 +198,10 @@ def pack_inputs(
         >>> batch.item_ids, batch.item_index.tolist(), batch.object_index.tolist(), batch.queries
         (['a', 'b'], [0, 1, 0, 1], [0, 1, 2, 3], ['tea'])
     """
-    ids = list(chain.from_iterable(i.results for i in inputs))
     offsets = running_sums([len(i.results) for i in inputs])
-    item_ids, item_index = _distinct(ids)
+    names, name_index = _distinct(list(chain.from_iterable(i.results for i in inputs)))
+    scorable = _scorable(inputs)
+    item_ids, item_index = (names, name_index) if scorable is None else _used(names, name_index, scorable)
     queries, query_index = _distinct([i.query for i in inputs])
     clicked = bytearray(chain.from_iterable(map(set(i.events).__contains__, i.results) for i in inputs))
     batch: dict[str, Any] = {
@@ -196,8 +211,8 @@ def pack_inputs(
         "ranks": _ranks(inputs),
         "clicked": torch.frombuffer(clicked, dtype=torch.bool) if clicked else torch.zeros(0).bool(),
         "is_irrelevant": torch.tensor([i.is_irrelevant for i in inputs], dtype=torch.bool),
+        "scorable": scorable,
     }
-    names, name_index = item_ids, item_index
     if any(i.part_to_object_dict for i in inputs):
         names, name_index = _distinct([i.part_to_object_dict.get(part, part) for i in inputs for part in i.results])
     object_offsets, object_index, object_name = _number_objects(offsets, name_index, len(names))
@@ -252,6 +267,20 @@ def _distinct(values: list[Any]) -> tuple[list[Any], Tensor]:
     return list(rows), torch.frombuffer(index, dtype=torch.int64) if index else torch.arange(0)
 
 
+def _scorable(inputs: Sequence[FineTuningInput]) -> Tensor | None:
+    """Whether a result has a text, bool [N]; None where all have."""
+    if not any(i.without_text for i in inputs):
+        return None
+    return torch.tensor([name not in i.without_text for i in inputs for name in i.results], dtype=torch.bool)
+
+
+def _used(values: list[str], index: Tensor, mask: Tensor) -> tuple[list[str], Tensor]:
+    """The values that the marked entries of an index name, and the index into these, 0 where not marked."""
+    used = torch.zeros(len(values), dtype=torch.bool).index_fill(0, index[mask], True)
+    rows = running_counts(used)[index].masked_fill(~mask, 0)
+    return [values[row] for row in used.nonzero().squeeze(1).tolist()], rows
+
+
 def _ranks(inputs: Sequence[FineTuningInput]) -> Tensor:
     """The engine's ranks, float32 [N], NaN where there is none."""
     ranks: list[Any] = list(chain.from_iterable(map(i.ranks.__getitem__, i.results) for i in inputs))
@@ -270,13 +299,14 @@ def _session_id(session: FineTuningInput) -> str:
     return "\x1f".join((query, *sorted(session.results)))
 
 
-def _ids(ids: Any) -> list[str]:
+def _ids(ids: Any, what: str = "ids", one: str = "an id") -> list[str]:
     if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-        raise ValueError(f"ids must be a list, got {ids!r}")
-    return [_id(name) for name in ids]
+        raise ValueError(f"{what} must be a list, got {ids!r}")
+    return [_id(name, one) for name in ids]
 
 
-def _id(name: Any) -> str:
+def _id(name: Any, what: str = "an id") -> str:
     if name is None or isinstance(name, bytes):
-        raise ValueError(f"an id must be something that str() names, got {name!r}")
-    return str(name)
+        raise ValueError(f"{what} must be something that str() names, got {name!r}")
+    # Of a str that is also an Enum, str() would give the member's name.
+    return str.__str__(name) if isinstance(name, str) else str(name)

@@ -59,11 +59,16 @@ class Home:
     """
 
     path: Path
+    lake_uri: str | None = None
 
     @classmethod
     def find(cls, home: str | os.PathLike[str] | None = None) -> Home:
-        """The home named, else ``FT_ASSETS_HOME``, else ``.ft_assets`` in the working directory."""
-        return cls(Path(home or os.environ.get("FT_ASSETS_HOME") or ".ft_assets").expanduser().absolute())
+        """The home named, else ``FT_ASSETS_HOME``, else ``.ft_assets`` in the working directory.
+
+        ``FT_ASSETS_LAKE`` says where the lake of that default home is; a home that is named has its own.
+        """
+        path = Path(home or os.environ.get("FT_ASSETS_HOME") or ".ft_assets").expanduser().absolute()
+        return cls(path, None if home else os.environ.get("FT_ASSETS_LAKE"))
 
     @property
     def landing(self) -> Path:
@@ -78,7 +83,7 @@ class Home:
     @property
     def lake(self) -> Lake:
         """The tables."""
-        return Lake(os.environ.get("FT_ASSETS_LAKE") or str(self.path / "lake"))
+        return Lake(self.lake_uri or str(self.path / "lake"))
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ from ft_assets.schemas import (
     TEXT_VECTORS,
 )
 
+# Raise it when the same inputs and configuration would give other rows: days made by older code are then out of date.
+CODE_VERSION = "1"
 INGESTED = (SEARCH_SESSIONS.name, SESSION_EVENTS.name, ITEMS.name)
 DAILY = (
     FINE_TUNING_INPUTS.name,
@@ -50,12 +52,14 @@ class DayCommit:
         made_from: versions of the tables read.
         configuration: what it was made with.
         model: fingerprint of the model, where one was used.
+        code_version: ``CODE_VERSION`` of the code that made it.
     """
 
     version: int
     made_from: dict[str, int]
     configuration: dict[str, Any]
     model: str | None
+    code_version: str | None
 
 
 def affected_days(lake: Lake, after: Mapping[str, int] | None = None) -> dict[dt.date, dict[str, int]]:
@@ -89,6 +93,7 @@ def day_commits(lake: Lake, name: str) -> dict[dt.date, DayCommit]:
                 json.loads(entry["made_from"]),
                 json.loads(entry["configuration"]),
                 entry.get("model"),
+                entry.get("code_version"),
             )
     return commits
 
@@ -98,8 +103,9 @@ def out_of_date(
 ) -> dict[dt.date, list[str]]:
     """The daily tables to make anew, per day, in the order of making; days that are up to date are left out.
 
-    A table of a day is out of date when it was never made, when it was made with another configuration, when an
-    ingestion touched the day since, or when a table that it is made from is out of date or was made anew since.
+    A table of a day is out of date when it was never made, when it was made with another configuration or by code of
+    another ``CODE_VERSION``, when an ingestion touched the day since, or when a table that it is made from is out of
+    date or was made anew since.
 
     Args:
         lake: where the tables are.
@@ -117,6 +123,7 @@ def out_of_date(
             commit = commits[name].get(day)
             if (
                 commit is None
+                or commit.code_version != CODE_VERSION
                 or commit.configuration != json.loads(json.dumps(configurations[name]))
                 or any(parent in names or _newer(commits[parent].get(day), commit, parent) for parent in MADE_FROM[name])
                 or (not MADE_FROM[name] and any(v > commit.made_from.get(t, -1) for t, v in versions.items()))

@@ -20,6 +20,7 @@ FORMATS = ("embedding_studio", "items", "ubi")
 
 COPY_BYTES = 1 << 20
 GUESSED_LINES = 50
+NAMED_FILES = 5  # how many files an error names
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,52 @@ def land(landing: Path, format: str, paths: Iterable[Path]) -> list[Path]:  # no
     """
     if format not in FORMATS:
         raise ValueError(f"format must be one of {', '.join(FORMATS)}, got {format!r}")
-    plan = [(source, landing / format / below) for path in paths for source, below in _sources(Path(path))]
+    sources = (found for path in paths for found in _sources(Path(path)))
+    return _land(landing, [(source, Path(format, below)) for source, below in sources])
+
+
+def land_by_guess(landing: Path, paths: Iterable[Path]) -> list[Path]:
+    """As ``land``, each file under the format that its first records show.
+
+    Args:
+        landing: the landing place; made if it is not there.
+        paths: files and folders, of several formats.
+
+    Returns:
+        Where each file lies now, in the order given.
+
+    Raises:
+        ValueError: the format of a file cannot be told, or the landing place would ignore its name.
+        FileNotFoundError: a path is not there.
+        FileExistsError: the name is taken by other content; it stays.
+    """
+    sources = [found for path in paths for found in _sources(Path(path))]
+    formats = [guess_format(source) for source, _ in sources]
+    unknown = [str(source) for (source, _), format_ in zip(sources, formats, strict=True) if format_ is None]
+    if unknown:
+        others = ", ..." if len(unknown) > NAMED_FILES else ""
+        raise ValueError(
+            f"the first records do not tell the format of {len(unknown)} of {len(sources)} files: "
+            f"{', '.join(unknown[:NAMED_FILES])}{others}; land them with --format. Nothing was landed"
+        )
+    guessed = zip(sources, formats, strict=True)
+    return _land(landing, [(source, Path(format_, below)) for (source, below), format_ in guessed if format_])
+
+
+def _land(landing: Path, plan: list[tuple[Path, Path]]) -> list[Path]:
+    """Copy each file to its name in the landing place, once all of them are known to fit."""
     targets: dict[Path, Path] = {}
-    for source, target in plan:
-        _refuse_other(source, targets.setdefault(target, source))
-        _refuse_other(source, target)
+    for source, name in plan:
+        _refuse_other(source, targets.setdefault(landing / name, source))
+        _refuse_other(source, landing / name)
+    for _, name in plan:
+        for folder in (landing / parent for parent in name.parents):
+            if folder in targets or (folder.exists() and not folder.is_dir()):
+                raise FileExistsError(f"{folder} must be a folder to hold {landing / name}, it is a file. Nothing was landed")
     for target, source in targets.items():
         if not target.exists():
             _copy(source, target)
-    return [target for _, target in plan]
+    return [landing / name for _, name in plan]
 
 
 def _sources(path: Path) -> list[tuple[Path, Path]]:
@@ -150,25 +188,6 @@ def guess_format(path: Path) -> str | None:
         if found or line.number >= GUESSED_LINES:
             return found
     return None
-
-
-def guess_formats(paths: Iterable[Path]) -> dict[str, list[Path]]:
-    """The files named, and those in the folders named, by the format that their first records show.
-
-    Raises:
-        FileNotFoundError: a path does not exist.
-        ValueError: the format of a file cannot be told; the message names it.
-    """
-    by_format: dict[str, list[Path]] = {}
-    for path in paths:
-        if not path.exists():
-            raise FileNotFoundError(f"{path} does not exist")
-        for file in _walk(path) if path.is_dir() else [path]:
-            found = guess_format(file)
-            if found is None:
-                raise ValueError(f"the format of {file} cannot be told by its first records; land it with --format")
-            by_format.setdefault(found, []).append(file)
-    return by_format
 
 
 def _format_of(raw: str) -> str | None:

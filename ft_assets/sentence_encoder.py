@@ -29,10 +29,11 @@ class SentenceTransformerEncoder:
     def __init__(self, name: str, source: Path | None, device: str, batch_size: int, prompts: dict[str, str | None]) -> None:
         self.device = device
         self.batch_size = batch_size
-        self.model = _load_model(str(source or name), device, local_files_only=source is not None)
+        self.model = load_model(name, source, device=device)
         self.dimension: int = self.model.get_embedding_dimension() or 0
         revision = _folder_revision(source) if source else _hub_revision(name)
-        self.description = _describe(self.model, name, revision, prompts)
+        by_role = prompts_by_role(self.model, prompts["query"], prompts["item"])
+        self.description = _describe(self.model, name, revision, by_role)
         self.fingerprint = model_fingerprint(self.description)
         self._turn = threading.Lock()  # fast tokenizers refuse a second thread ("Already borrowed")
 
@@ -53,7 +54,14 @@ class SentenceTransformerEncoder:
         return ordered
 
 
-def _load_model(source: str, device: str, *, local_files_only: bool) -> SentenceTransformer:
+def load_model(name: str, source: Path | None, **settings: Any) -> SentenceTransformer:
+    """Load a model, in evaluation mode; settings go to sentence-transformers.
+
+    Args:
+        name: of the model, where it has no folder.
+        source: its folder, which is loaded without the network.
+        settings: such as ``device``.
+    """
     from sentence_transformers import SentenceTransformer
     from transformers.utils import logging
 
@@ -61,24 +69,30 @@ def _load_model(source: str, device: str, *, local_files_only: bool) -> Sentence
     # a bar per load is noise in the log of a run; these functions of transformers carry no types
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model = SentenceTransformer(source, device=device, local_files_only=local_files_only)
+        model = SentenceTransformer(str(source or name), **{"local_files_only": source is not None} | settings)
     finally:
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
     return model.eval()
 
 
-def _describe(model: SentenceTransformer, name: str, revision: str, prompts: dict[str, str | None]) -> dict[str, Any]:
+def prompts_by_role(model: SentenceTransformer, query_prompt: str | None, item_prompt: str | None) -> dict[str, str]:
+    """The prompt of each role: what is asked for, or where that is None the model's own for the role."""
     own = model.prompts.get(model.default_prompt_name or "", "")
     item_name = next((candidate for candidate in _ITEM_PROMPT_NAMES if candidate in model.prompts), "")
     own_of_role = {"query": model.prompts.get("query", own), "item": model.prompts.get(item_name, own)}
+    asked = {"query": query_prompt, "item": item_prompt}
+    return {role: (own_of_role[role] or "") if text is None else text for role, text in asked.items()}
+
+
+def _describe(model: SentenceTransformer, name: str, revision: str, prompts: dict[str, str]) -> dict[str, Any]:
     kinds = [type(module).__name__ for module in model]
     pooling = [getattr(module, "pooling_mode", None) for module in model if type(module).__name__ == "Pooling"]
     return {
         # of a folder only its last name: where a model lies does not change its vectors
         "name": Path(name).resolve().name if Path(name).is_dir() else name,
         "revision": revision,
-        "prompts": {role: (own_of_role[role] or "") if text is None else text for role, text in prompts.items()},
+        "prompts": prompts,
         "max_seq_length": model.max_seq_length,
         "pooling": str(pooling[0]) if pooling else "none",
         "normalization": "l2" if "Normalize" in kinds else "none",

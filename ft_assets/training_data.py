@@ -41,9 +41,9 @@ def stream_features(
 
 
 def load_inputs(lake: Lake, days: Iterable[dt.date]) -> list[FineTuningInput]:
-    """The sessions of days of fine_tuning_inputs, in order of time.
+    """The sessions of days of fine_tuning_inputs, in order of time, each with the whole list that was shown.
 
-    An item without a text in the catalogue cannot be encoded: it is left out of its session.
+    Items without a text in the catalogue are named in ``without_text``.
     """
     known = set(lake.slice(ITEMS.name).to_table(["item_id"])["item_id"].to_pylist())
     rows = [row for day in days for row in lake.slice(FINE_TUNING_INPUTS.name, day).to_table().to_pylist()]
@@ -52,12 +52,12 @@ def load_inputs(lake: Lake, days: Iterable[dt.date]) -> list[FineTuningInput]:
 
 
 def _input(row: dict[str, Any], known: set[str]) -> FineTuningInput:
-    columns = (row["item_ids"], row["object_ids"], row["ranks"], row["clicked"])
-    shown = [entry for entry in zip(*columns, strict=True) if entry[0] in known]
+    shown = list(zip(row["item_ids"], row["object_ids"], row["ranks"], row["clicked"], strict=True))
     return FineTuningInput(
         query=row["query_text"],
         session_id=row["session_id"],
-        results=[item for item, *_ in shown],
+        results=row["item_ids"],
+        without_text=frozenset(row["item_ids"]) - known,
         events=[item for item, *_, clicked in shown if clicked],
         ranks={item: rank for item, _, rank, _ in shown},
         part_to_object_dict={item: object_ for item, object_, *_ in shown if item != object_},
@@ -67,7 +67,7 @@ def _input(row: dict[str, Any], known: set[str]) -> FineTuningInput:
 
 
 def load_items(lake: Lake, inputs: Sequence[FineTuningInput]) -> ItemsSet:
-    """The texts of every item that the sessions show."""
+    """The text of every item that the sessions show and that has one."""
     wanted = sorted({item for session in inputs for item in session.results})
     table = lake.slice(ITEMS.name).to_table(["item_id", "text"])
     table = table.filter(pc.is_in(table["item_id"], value_set=pc.cast(wanted, table["item_id"].type)))
@@ -86,7 +86,7 @@ class LakeDataModule(FineTuningDataModule):
         seed: of the split and of the order.
 
     Attributes:
-        items: after ``setup``, the texts of all that the sessions show: the dataset that ``forward`` takes.
+        items: after ``setup``, the texts of what the sessions show: the dataset that ``forward`` takes.
         split: after ``setup``, the sessions of either side.
 
     Raises:

@@ -40,7 +40,7 @@ def sample_hash(seed: int, session: int, obj: int) -> int:
 def keep_count(factor: float, n: int) -> int:
     if factor == 0 or n == 0:
         return 0
-    return max(1, math.floor(factor * n + 1e-9))
+    return max(1, math.floor(factor * n))
 
 
 def keep(hashes: Sequence[int], factor: float) -> list[bool]:

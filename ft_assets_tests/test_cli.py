@@ -137,6 +137,29 @@ def test_land_guesses_the_format_of_each_file(home, tmp_path):
     assert (home.landing / "embedding_studio" / "b.ndjson").exists()
 
 
+def test_landing_by_guess_is_all_or_nothing(home, tmp_path):
+    folder = tmp_path / "mixed"
+    for year in ("2024", "2025"):
+        (folder / year).mkdir(parents=True)
+        (folder / year / "items.ndjson").write_text(f'{{"item_id": "i{year}", "text": "t"}}\n')
+    said = ft_assets(home, "land", "--format", "auto", str(folder)).stdout
+    assert said == f"landed 2 files in {home.landing}\n"
+    (folder / "0.ndjson").write_text('{"item_id": "new", "text": "t"}\n')
+    (folder / "notes.txt").write_text("not a log\n")
+    done = ft_assets(home, "land", "--format", "auto", str(folder), check=False)
+    assert done.returncode == 1
+    assert "do not tell the format of 1 of 4 files" in done.stderr
+    assert "notes.txt" in done.stderr
+    assert not (home.landing / "items" / "0.ndjson").exists()
+
+
+def test_simulating_the_same_again_says_that_the_files_are_there(home):
+    arguments = ("simulate", "--days", "1", "--sessions", "5", "--seed", "1")
+    line = f"simulated 1 days of 5 sessions (seed 1): 3 files in {home.landing}"
+    assert ft_assets(home, *arguments).stdout == f"{line}\n"
+    assert ft_assets(home, *arguments).stdout == f"{line} that were there already\n"
+
+
 @pytest.mark.slow
 def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next(home, tmp_path):
     ft_assets(home, "simulate", "--days", "2", "--sessions", "30", "--seed", "5")

@@ -8,14 +8,12 @@ import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pyarrow as pa
 import pytest
-import torch
 
-from ft_assets.datasets import FineTuningDataModule, PairedFineTuningInputs, feature_batches, split_inputs
+from ft_assets.datasets import FineTuningDataModule, PairedFineTuningInputs, split_inputs
 from ft_assets.extractor import FeaturesExtractor
-from ft_assets.records import FineTuningFeatures, FineTuningInput
-from ft_assets_tests.sessions import assert_same, catalogue, joined, model, session
+from ft_assets.records import FineTuningInput
+from ft_assets_tests.sessions import catalogue, model, session
 
 CLICKED = [session("abc", "a", query=n) for n in range(3)]
 UNCLICKED = [session("gh", query=n) for n in range(5)]
@@ -150,15 +148,3 @@ def test_the_data_module_hands_every_session_over_once() -> None:
     assert list(data.val_dataloader()) == list(data.test_dataloader()) == [CLICKED]
     with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
         FineTuningDataModule(CLICKED, batch_size=0)
-
-
-def test_a_table_comes_in_batches_that_join_to_the_whole() -> None:
-    ranks = torch.arange(10) / 10
-    whole = FineTuningFeatures(ranks, ranks.flip(0), torch.ones(10), ranks, ranks)
-    table = pa.concat_tables([whole.to_arrow().slice(0, 4), whole.to_arrow().slice(4)])
-    parts = list(feature_batches(table, 3))
-    assert [len(part) for part in parts] == [3, 3, 3, 1]
-    assert_same(joined(parts), whole)
-    assert next(feature_batches(table, 3, "meta")).target.device.type == "meta"
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-        next(feature_batches(table, 0))

@@ -286,7 +286,7 @@ def test_vectors_are_committed_as_they_come_so_a_dead_run_loses_little(tmp_path:
     assert not any("session_date" in entry for entry in lake.history("text_vectors")), "the day is not made yet"
     steps: list[tuple[int, int]] = []
     done = encode(lake, rows, load_encoder("hashing:32"), progress=lambda *step: steps.append(step), texts_per_commit=1)
-    assert (done.encoded, steps) == ({"query": 0, "item": 1}, [(1, 1)])
+    assert (done.encoded, steps) == ({"query": 1, "item": 0}, [(1, 0)])
     last = lake.history("text_vectors")[-1]
     assert (last["version"], last["session_date"]) == (done.version, str(DAY))
 

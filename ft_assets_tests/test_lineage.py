@@ -44,6 +44,7 @@ def make(lake: Lake, day: dt.date, *names: str, **changed: dict[str, Any]) -> No
             "made_from": json.dumps({table: lake.slice(table).version for table in read}),
             "configuration": json.dumps(changed.get(name, CONFIGURATIONS[name])),
             "model": "m-1",
+            "code_version": lineage.CODE_VERSION,
         }
         if name == "text_vectors":
             lake.append(name, TABLES[name].empty(), metadata)
@@ -169,3 +170,11 @@ def test_a_day_made_anew_reopens_no_other_day(made: Lake) -> None:
 def test_a_configuration_is_compared_as_json(made: Lake) -> None:
     same = CONFIGURATIONS | {"fine_tuning_inputs": {"event_types": ("click",)}}
     assert out_of_date(made, same) == {}
+
+
+def test_days_made_by_other_code_are_out_of_date(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(lake, DAY)
+    make(lake, NEXT_DAY)
+    assert out_of_date(lake, CONFIGURATIONS) == {}
+    monkeypatch.setattr(lineage, "CODE_VERSION", "2")
+    assert out_of_date(lake, CONFIGURATIONS) == {DAY: list(DAILY), NEXT_DAY: list(DAILY)}

@@ -20,8 +20,7 @@ def made(real_data, tmp_path_factory) -> tuple[Home, dict[str, int], list[CheckO
     path.mkdir()
     (path / "config.yaml").write_text("resources: {encoder: {config: {model: 'hashing:64'}}}\n")
     home, said = Home(path), []
-    for format_, files in readers.guess_formats([real_data / "msrd"]).items():
-        readers.land(home.landing, format_, files)
+    readers.land_by_guess(home.landing, [real_data / "msrd"])
     with headless.instance_of(home) as instance:
         done = headless.run_until_nothing_is_new(home, instance, said.append)
         assert done.succeeded, (done.failed, done.failed_checks)

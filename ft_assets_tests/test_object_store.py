@@ -9,6 +9,7 @@ import urllib.request
 import pytest
 
 from ft_assets import headless, read_table, schemas
+from ft_assets.lake import Home
 from ft_assets.simulate import simulate
 from ft_assets_tests.dagster_ui import free_port
 
@@ -49,6 +50,7 @@ def test_a_lake_in_an_object_store_holds_what_a_local_one_does(home, bucket, mon
     for lake in (None, bucket):
         if lake:
             monkeypatch.setenv("FT_ASSETS_LAKE", lake)
+        home = Home.find()
         with headless.instance_of(home) as instance:
             done = headless.run_until_nothing_is_new(home, instance, lambda line: None)
             assert done.succeeded, (done.failed, done.failed_checks)

@@ -136,6 +136,61 @@ def test_the_first_records_tell_the_format(tmp_path: Path, content: str, expecte
     assert readers.guess_format(write(tmp_path / "packed.gz", gzip.compress(content.encode()))) == expected
 
 
+def test_landing_by_guess_keeps_the_path_below_the_folder(tmp_path: Path) -> None:
+    folder, landing = tmp_path / "dump", tmp_path / "landing"
+    for year in (2024, 2025):
+        write(folder / f"{year}/log.ndjson", json.dumps({**SESSION, "session_id": str(year)}))
+    write(folder / "2025/ubi.tsv", json.dumps(UBI_QUERY))
+    alone = write(tmp_path / "shop/items.ndjson", json.dumps(ITEM))
+    names = [
+        "embedding_studio/2024/log.ndjson",
+        "embedding_studio/2025/log.ndjson",
+        "ubi/2025/ubi.tsv",
+        "items/items.ndjson",
+    ]
+    assert readers.land_by_guess(landing, [folder, alone]) == [landing / name for name in names]
+    assert [file.name for file in readers.landed_files(landing)] == sorted(names)
+    assert (landing / names[1]).read_bytes() == (folder / "2025/log.ndjson").read_bytes()
+    assert readers.land_by_guess(landing, [folder]) == [landing / name for name in names[:3]]
+
+
+@pytest.mark.parametrize(
+    ("count", "named"), [(1, "0.csv; land"), (5, "3.csv, .*4.csv; land"), (7, r"3.csv, .*4.csv, \.\.\.; land")]
+)
+def test_all_files_of_no_known_format_are_told_at_once(tmp_path: Path, count: int, named: str) -> None:
+    write(tmp_path / "dump/0.ndjson", json.dumps(ITEM))
+    for at in range(count):
+        write(tmp_path / f"dump/{at}.csv", "a,b\n")
+    with pytest.raises(ValueError, match=f"the format of {count} of {count + 1} files: .*{named}") as told:
+        readers.land_by_guess(tmp_path / "landing", [tmp_path / "dump"])
+    assert str(told.value).count(".csv") == min(count, 5)
+    assert not (tmp_path / "landing").exists()
+
+
+def test_a_conflict_in_one_format_keeps_every_format_from_landing(tmp_path: Path) -> None:
+    landing = tmp_path / "landing"
+    write(landing / "ubi/z.ndjson", json.dumps(UBI_EVENT))
+    sources = [write(tmp_path / "a.ndjson", json.dumps(ITEM)), write(tmp_path / "z.ndjson", json.dumps(UBI_QUERY))]
+    with pytest.raises(FileExistsError, match=r"z\.ndjson is there with other content"):
+        readers.land_by_guess(landing, sources)
+    assert [file.name for file in readers.landed_files(landing)] == ["ubi/z.ndjson"]
+    with pytest.raises(FileNotFoundError, match="absent"):
+        readers.land_by_guess(landing, [sources[0], tmp_path / "absent"])
+    assert [file.name for file in readers.landed_files(landing)] == ["ubi/z.ndjson"]
+
+
+@pytest.mark.parametrize("is_landed", [True, False])
+def test_a_file_where_a_folder_must_be_is_refused_before_anything_is_copied(tmp_path: Path, is_landed: bool) -> None:
+    write(tmp_path / "dump/0.ndjson", json.dumps(ITEM))
+    write(tmp_path / "dump/2024/log.ndjson", json.dumps(ITEM))
+    file = write(tmp_path / "other/2024", json.dumps(ITEM))
+    landing = tmp_path / "landing"
+    before = readers.land(landing, "items", [file] if is_landed else [])
+    with pytest.raises(FileExistsError, match=r"items/2024 must be a folder to hold .*2024/log\.ndjson, it is a file"):
+        readers.land_by_guess(landing, [tmp_path / "dump"] if is_landed else [tmp_path / "dump", file])
+    assert [found.path for found in readers.landed_files(landing)] == before
+
+
 # Lines
 
 

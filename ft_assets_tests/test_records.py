@@ -9,6 +9,7 @@ import pickle
 import random
 import subprocess
 import sys
+from enum import Enum
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -179,9 +180,11 @@ def test_ids_of_any_kind_become_strings() -> None:
         ({"results": ["i0", "i0"]}, "results must be unique, got more than once: i0"),
         ({"events": ["i9"]}, "events must be of results, got others: i9"),
         ({"ranks": {"i0": 1}}, "ranks must have every result .*, not: i1"),
-        ({"ranks": {"i0": 1, "i1": 1, "i9": 1}}, "ranks must be of results, got others: i9"),
+        ({"without_text": ["i9"]}, "without_text must be of results, got others: i9"),
         ({"ranks": {"i0": 1, "i1": float("inf")}}, "ranks must be finite, got inf for i1"),
         ({"event_types": ["click", "click"]}, "event_types must be one for each of 1 events, got 2"),
+        ({"event_types": "click"}, "event_types must be a list, got 'click'"),
+        ({"event_types": [None]}, r"an event type must be something that str\(\) names, got None"),
         ({"results": "i0"}, "ids must be a list, got 'i0'"),
         ({"events": [None]}, r"an id must be something that str\(\) names, got None"),
         ({"event": []}, "Extra inputs are not permitted"),
@@ -190,6 +193,25 @@ def test_ids_of_any_kind_become_strings() -> None:
 def test_an_input_that_does_not_hold_together_is_refused(fields: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         FineTuningInput(**{"query": "q", "results": ["i0", "i1"], "events": ["i0"], "ranks": {"i0": 1, "i1": 0}} | fields)
+
+
+def test_event_types_of_any_kind_become_strings() -> None:
+    class Kind(str, Enum):  # noqa: UP042 - str() of a StrEnum is its value anyway
+        CLICK = "click"
+
+    made = session("abcd", "abcd", event_types=[1, UUID(int=5), Kind.CLICK, "view"])
+    assert made.event_types == ["1", str(UUID(int=5)), "click", "view"]
+    assert {type(kind) for kind in made.event_types} == {str}
+    assert session("a", "a").event_types is None
+
+
+def test_entries_of_what_was_not_shown_are_dropped() -> None:
+    ranks = {"i9": float("inf"), "i1": 0.5, "i0": 1}
+    made = session("ab", "a", ranks=ranks, part_to_object_dict={"i0": "x", "i9": "y"})
+    assert (made.ranks, made.part_to_object_dict) == ({"i0": 1.0, "i1": 0.5}, {"i0": "x"})
+    assert made.get_object_id("i9") == "i9"
+    assert list(made.ranks) == made.results
+    assert made == session("ab", "a", ranks={"i0": 1, "i1": 0.5}, part_to_object_dict={"i0": "x"})
 
 
 def test_a_session_is_irrelevant_without_events_or_when_marked_so() -> None:
@@ -207,10 +229,12 @@ def test_not_events_are_the_results_of_objects_without_an_event() -> None:
 
 
 def test_remove_results_keeps_every_field_aligned() -> None:
-    made = session("abc", "bc", event_types=["click", "purchase"], part_to_object_dict={"i1": "x", "i0": "y"})
+    made = session("abc", "bc", event_types=["click", "purchase"], part_to_object_dict={"i1": "x", "i0": "y"},
+        without_text=["i1", "i2"])  # fmt: skip
     made.remove_results(["i1", "i9"])
     assert (made.results, made.events, made.event_types) == (["i0", "i2"], ["i2"], ["purchase"])
     assert (set(made.ranks), made.part_to_object_dict) == ({"i0", "i2"}, {"i0": "y"})
+    assert made.without_text == {"i2"}
     assert FineTuningInput(**made.model_dump()) == made
     made.remove_results([2, "i2"])
     assert made.is_irrelevant
@@ -271,6 +295,25 @@ def test_packing_says_what_the_inputs_say(seed: int, factor: float) -> None:
         assert batch.queries[batch.query_index[place]] == made.query
         found = [None if math.isnan(rank) else rank for rank in batch.ranks[a:b].tolist()]
         assert found == [None if made.ranks[n] is None else torch.tensor(made.ranks[n]).item() for n in made.results]
+
+
+@settings(deadline=None, derandomize=True, max_examples=40)
+@given(st.integers(0, 2**32))
+def test_results_without_a_text_change_nothing_but_what_can_be_scored(seed: int) -> None:
+    rng = random.Random(seed)
+    inputs = [random_input(rng) for _ in range(3)]
+    gone = [frozenset(name for name in made.results if rng.random() < 0.4) for made in inputs]
+    lacking = [made.model_copy(update={"without_text": names}) for made, names in zip(inputs, gone, strict=True)]
+    whole, batch = pack_inputs(inputs, factor=0.5), pack_inputs(lacking, factor=0.5)
+    for name in ("offsets", "object_offsets", "object_index", "query_index", "clicked", "kept", "is_irrelevant"):
+        assert torch.equal(getattr(batch, name), getattr(whole, name))
+    torch.testing.assert_close(batch.ranks, whole.ranks, equal_nan=True, atol=0, rtol=0)
+    shown = [(name, name not in made.without_text) for made in lacking for name in made.results]
+    assert (batch.scorable is None) == all(has for _, has in shown)
+    assert batch.scorable is None or batch.scorable.tolist() == [has for _, has in shown]
+    assert sorted(batch.item_ids) == sorted({name for name, has in shown if has})
+    for (name, has), row in zip(shown, batch.item_index.tolist(), strict=True):
+        assert not has or batch.item_ids[row] == name
 
 
 def test_queries_without_a_hash_are_each_their_own() -> None:

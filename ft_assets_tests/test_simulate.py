@@ -48,16 +48,75 @@ def test_the_same_arguments_write_the_same_bytes(tmp_path: Path) -> None:
 def test_a_day_does_not_depend_on_the_days_around_it(tmp_path: Path) -> None:
     simulate(tmp_path / "two", 2, 50, 5)
     simulate(tmp_path / "second", 1, 50, 5, first_day=date(2026, 11, 2))
-    name = "embedding_studio/sessions-2026-11-02-seed5.ndjson.gz"
-    assert contents(tmp_path / "two")[name] == contents(tmp_path / "second")[name]
+    days = [read(tmp_path / name, "embedding_studio/sessions-2026-11-02-*.gz") for name in ("two", "second")]
+    drawn = [[{**session, "session_id": session["session_id"][-15:]} for session in day] for day in days]
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) == 50
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"days": 3},
+        {"sessions": 30},
+        {"seed": 6},
+        {"first_day": date(2026, 11, 2)},
+        {"objects": 60},
+        {"examination_power": 1.0},
+    ],
+    ids=lambda changed: next(iter(changed)),
+)
+def test_simulations_of_other_arguments_lie_beside_each_other(tmp_path: Path, changed: dict[str, Any]) -> None:
+    arguments: dict[str, Any] = {"days": 2, "sessions": 40, "seed": 5, "objects": 50}
+    simulate(tmp_path, **arguments)
+    before = contents(tmp_path)
+    simulate(tmp_path, **(arguments | changed))
+    after = contents(tmp_path)
+    assert {name: after[name] for name in before} == before
+    logs = (arguments | changed)["days"] * 2
+    assert len(after) == len(before) + logs + ("objects" in changed)
+    sessions = [session["session_id"] for session in read(tmp_path, "embedding_studio/sessions-*.gz")]
+    assert len(set(sessions)) == len(sessions)
+    records = read(tmp_path, "embedding_studio/events-*.gz")
+    events = [event["event_id"] for record in records for event in record["events"]]
+    assert len(set(events)) == len(events)
+    texts = {(item["item_id"], item["text"]) for item in read(tmp_path, "items/*.gz")}
+    assert len({item_id for item_id, _ in texts}) == len(texts)
+
+
+def test_the_same_simulation_again_leaves_its_files_as_they_are(tmp_path: Path) -> None:
+    written = simulate(tmp_path, 2, 20, 5)
+    before = [path.stat() for path in written]
+    assert simulate(tmp_path, 2, 20, 5, first_day=date(2026, 11, 1), examination_power=EXAMINATION_POWER) == written
+    assert [(stat.st_ino, stat.st_mtime_ns) for stat in before] == [
+        (path.stat().st_ino, path.stat().st_mtime_ns) for path in written
+    ]
+    assert set(contents(tmp_path)) == {str(path.relative_to(tmp_path)) for path in written}
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_a_landed_file_of_other_content_is_never_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_links: bool
+) -> None:
+    def no_links(*paths: Path) -> None:
+        raise PermissionError("no links here")
+
+    if not has_links:
+        monkeypatch.setattr("ft_assets.simulate.os.link", no_links)
+    *_, events = simulate(tmp_path, 1, 20, 5)
+    events.write_bytes(b"someone's own")
+    with pytest.raises(FileExistsError, match=rf"{events.name} is there with other content"):
+        simulate(tmp_path, 1, 20, 5)
+    assert events.read_bytes() == b"someone's own"
+    assert not list(tmp_path.rglob("*.tmp"))
 
 
 def test_files_are_returned_and_nothing_unfinished_stays(tmp_path: Path) -> None:
     written = simulate(tmp_path, 1, 10, 0, objects=20)
     assert [str(path.relative_to(tmp_path)) for path in written] == [
         "items/simulated-20.ndjson.gz",
-        "embedding_studio/sessions-2026-11-01-seed0.ndjson.gz",
-        "embedding_studio/events-2026-11-01-seed0.ndjson.gz",
+        "embedding_studio/sessions-2026-11-01-seed0-b8b5fc5e.ndjson.gz",
+        "embedding_studio/events-2026-11-01-seed0-b8b5fc5e.ndjson.gz",
     ]
     assert set(contents(tmp_path)) == {str(path.relative_to(tmp_path)) for path in written}
 

@@ -1,17 +1,20 @@
 """A lake's tables in a training loop."""
 
 import datetime as dt
+import random
 
 import pytest
 import torch
 
-from ft_assets import FeaturesExtractor, headless, read_table
+from ft_assets import FeaturesExtractor, engine, headless, read_table
 from ft_assets.encoders import load_encoder
 from ft_assets.features import FineTuningFeatures
 from ft_assets.kernels import windowed_confidences
 from ft_assets.lake import Home
 from ft_assets.simulate import simulate
 from ft_assets.training_data import LakeDataModule, load_inputs, load_items, stream_features
+from ft_assets_tests.builders import DAY as MADE_DAY
+from ft_assets_tests.builders import inputs, item, put_day, table_of
 
 DAY = dt.date(2026, 11, 1)
 CONFIG = {
@@ -73,7 +76,9 @@ def test_the_library_and_the_tables_make_the_same_features_of_the_same_sessions(
 def test_features_stream_in_batches_that_join_to_the_day(home):
     batches = list(stream_features(home.lake, DAY, batch_size=50))
     assert max(len(batch) for batch in batches) <= 50
-    assert sum(len(batch) for batch in batches) == read_table("fine_tuning_features", home.path, DAY).num_rows
+    whole = columns(FineTuningFeatures.from_arrow(read_table("fine_tuning_features", home.path, DAY)))
+    assert torch.equal(sorted_rows(torch.cat([columns(batch) for batch in batches])), sorted_rows(whole))
+    assert next(stream_features(home.lake, DAY, 3, "meta")).target.device.type == "meta"
     with pytest.raises(ValueError, match="at least 1, got 0"):
         next(stream_features(home.lake, DAY, batch_size=0))
 
@@ -87,7 +92,84 @@ def test_no_query_is_on_both_sides_and_every_shown_item_has_its_text(home):
     assert not train & test
     for batch in data.train_dataloader():
         for session in batch:
-            data.items.items_by_ids(session.results)
+            data.items.items_by_ids([name for name in session.results if name not in session.without_text])
+
+
+WORDS = ["red", "blue", "green", "shoe", "hat", "coat", "wool", "linen", "summer", "warm"]
+
+
+def lake_without_some_texts(home: Home) -> None:
+    """A day through the engine: parts, missing engine ranks, clicked and unclicked items without a text, irrelevant ones."""
+    chance, names = random.Random(5), [f"i{number}" for number in range(30)]
+    object_of = {name: f"o{row % 4}" if row % 3 == 0 else name for row, name in enumerate(names)}
+    known = [name for name in names if chance.random() < 0.7]
+    home.lake.append("items", table_of("items", [item(n, " ".join(chance.sample(WORDS, 4)), object_of[n]) for n in known]), {})
+    rows = []
+    for number in range(120):
+        shown = chance.sample(names, k=chance.choice([1, 4, 9, 14]))
+        clicked = [] if number % 4 == 0 else chance.sample(shown, k=min(len(shown), chance.choice([1, 2, 3])))
+        ranks = [chance.uniform(0.1, 1.0) for _ in shown]
+        if number % 5 == 0:
+            ranks[chance.randrange(len(ranks))] = None
+        columns = {"object_ids": [object_of[name] for name in shown], "ranks": ranks}
+        rows.append(inputs(f"s{number:03}", shown, clicked, query_text=" ".join(chance.sample(WORDS, 2)), **columns))
+    # A session of nothing but what has no text.
+    gone = sorted(set(names) - set(known))
+    rows.append(inputs("s990", gone[:3], gone[:1]))
+    put_day(home.lake, "fine_tuning_inputs", table_of("fine_tuning_inputs", rows), MADE_DAY)
+
+
+def through_the_engine(home: Home, factor: float, seed: int, settings: engine.PairSettings) -> None:
+    lake, encoder = home.lake, load_encoder("hashing:64")
+    sampled = engine.sampled_inputs(lake.slice("fine_tuning_inputs", MADE_DAY), factor, seed)
+    lake.replace_day("sampled_inputs", MADE_DAY, sampled.batches, {})
+    day, items = lake.slice("sampled_inputs", MADE_DAY), lake.slice("items")
+    engine.text_vectors(lake, day, items, encoder, {})
+    pairs = engine.pair_features(day, items, lake.slice("text_vectors"), encoder.fingerprint, settings)
+    lake.replace_day("pair_features", MADE_DAY, pairs.batches, {})
+    features = engine.fine_tuning_features(lake.slice("pair_features", MADE_DAY), 0.05, 0.9)
+    lake.replace_day("fine_tuning_features", MADE_DAY, features.batches, {})
+
+
+@pytest.mark.parametrize("only", [True, False])
+@pytest.mark.parametrize(("window", "thresholds"), [("pair_features", (-1.0, 3.0)), ("fine_tuning_features", (0.05, 0.9))])
+def test_items_without_a_text_are_dealt_with_as_the_tables_do(tmp_path, only, window, thresholds):
+    home = Home(tmp_path)
+    lake_without_some_texts(home)
+    settings = engine.PairSettings(confidence="windowed", not_irrelevant_only=only)
+    through_the_engine(home, 0.5, 9, settings)
+    data = LakeDataModule(home.path, [MADE_DAY])
+    data.setup()
+    sessions = sorted(data.split.train + data.split.test, key=lambda session: session.session_id)
+    assert sum(len(session.without_text) for session in sessions) > 50
+    extractor = FeaturesExtractor(
+        Encoder(),
+        negative_downsampling_factor=0.5,
+        seed=9,
+        confidence_calculator=windowed_confidences,
+        not_irrelevant_only=only,
+        min_abs_difference_threshold=thresholds[0],
+        max_abs_difference_threshold=thresholds[1],
+    )
+    ours = columns(extractor(sessions, data.items))
+    stored = columns(FineTuningFeatures.from_arrow(read_table(window, home.path, MADE_DAY)))
+    assert len(ours) == len(stored) > 60
+    torch.testing.assert_close(sorted_rows(ours), sorted_rows(stored), atol=2e-4, rtol=0)
+
+
+def test_the_whole_list_is_loaded_and_says_what_has_no_text(tmp_path):
+    home = Home(tmp_path)
+    home.lake.append("items", table_of("items", [item("a"), item("c")]), {})
+    row = inputs("s", ["a", "b", "c"], ["b"], object_ids=["o", "o", "c"], ranks=[0.5, None, 0.25])
+    put_day(home.lake, "fine_tuning_inputs", table_of("fine_tuning_inputs", [row]), MADE_DAY)
+    (session,) = load_inputs(home.lake, [MADE_DAY])
+    assert (session.results, session.events, session.without_text) == (["a", "b", "c"], ["b"], {"b"})
+    assert (session.ranks, session.part_to_object_dict) == ({"a": 0.5, "b": None, "c": 0.25}, {"a": "o", "b": "o"})
+    assert not session.is_irrelevant
+    items = load_items(home.lake, [session])
+    assert sorted(items.ids) == ["a", "c"]
+    with pytest.raises(KeyError, match="item 'b' is not among the 2 items"):
+        items.items_by_ids(session.results)
 
 
 def test_paired_batches_go_through_the_extractor(home):

@@ -8,7 +8,7 @@ from typing import Any
 
 import dagster as dg
 
-from ft_assets import engine, schemas
+from ft_assets import engine, lineage, schemas
 from ft_assets.defs import partitions
 from ft_assets.defs.config import ClampConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
 from ft_assets.defs.metadata import ingestion_results, table_metadata, text_vectors_result
@@ -17,7 +17,6 @@ from ft_assets.lake import Slice
 
 GPU_POOL = "gpu"
 # No retries here: the lake retries its commits, object stores their requests, and the instance runs that died.
-CODE_VERSION = "1"
 
 
 def _spec(table: schemas.Table, **settings: Any) -> dict[str, Any]:
@@ -26,7 +25,7 @@ def _spec(table: schemas.Table, **settings: Any) -> dict[str, Any]:
         "key": table.name,
         "description": f"A row is {table.row}.",
         "metadata": table_metadata(table),
-        "code_version": CODE_VERSION,
+        "code_version": lineage.CODE_VERSION,
         **settings,
     }
 
@@ -86,7 +85,7 @@ def text_vectors(
     made_from = engine.versions(sampled_inputs, items)
     provenance = provenance_of(day, made_from, encoder.configuration, model.fingerprint)
     done = engine.text_vectors(
-        home.lake, sampled_inputs, items, model, provenance, lambda n, of: context.log.info(f"encoded {n} of {of} texts")
+        home.lake, sampled_inputs, items, model, provenance, lambda q, i: context.log.info(f"encoded {q} queries, {i} items")
     )
     return text_vectors_result(home.lake, done, made_from, encoder.configuration, model.fingerprint)
 

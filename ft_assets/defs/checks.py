@@ -13,6 +13,8 @@ from ft_assets.defs import partitions
 from ft_assets.defs.resources import HomeResource
 from ft_assets.reports import CheckOutcome
 
+VERSION = "table_version"
+
 
 def _spec(check: Check) -> dg.AssetCheckSpec:
     daily = schemas.table_named(check.table).daily
@@ -29,8 +31,14 @@ def _spec(check: Check) -> dg.AssetCheckSpec:
         )
 
 
-def _result(outcome: CheckOutcome) -> dg.AssetCheckResult:
-    metadata: dict[str, Any] = {"violations": outcome.rows}
+def asset_check_key(check: Check) -> dg.AssetCheckKey:
+    """Dagster's name of a check."""
+    return dg.AssetCheckKey(dg.AssetKey(check.table), check.name)
+
+
+def result(outcome: CheckOutcome, version: int) -> dg.AssetCheckResult:
+    """An outcome as Dagster shows it, with the version of the table that was read."""
+    metadata: dict[str, Any] = {"violations": outcome.rows, VERSION: version}
     if outcome.examples:
         metadata["examples"] = dg.MetadataValue.md(_markdown_table(outcome.examples))
         metadata["examples_json"] = dg.MetadataValue.json(_plain(outcome.examples))
@@ -75,11 +83,11 @@ def _checks_of(table: schemas.Table) -> dg.AssetChecksDefinition:
     )
     def run(context: dg.AssetCheckExecutionContext, home: HomeResource) -> Iterator[dg.AssetCheckResult]:
         day = partitions.day(context.partition_key) if table.daily else None
-        parameters = parameters_of(home.lake, table.name, day)
+        parameters, version = parameters_of(home.lake, table.name, day), home.lake.slice(table.name).version
         selected = {key.name for key in context.selected_asset_check_keys}
         for name, check in by_name.items():
             if name in selected:
-                yield _result(run_check(home.lake, check, day, parameters))
+                yield result(run_check(home.lake, check, day, parameters), version)
 
     return run
 

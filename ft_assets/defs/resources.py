@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 import ft_assets
+from ft_assets import lineage
 from ft_assets.defs import partitions
 from ft_assets.defs.metadata import pair_metadata
 from ft_assets.engine import DayRows
@@ -73,10 +74,11 @@ class EncoderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return {"model": self.model, "query_prompt": self.query_prompt, "item_prompt": self.item_prompt}
 
 
-class LakeIOManager(dg.ConfigurableIOManager):
+class LakeIOManager(dg.IOManager):
     """Hands assets their tables as slices, not read yet, and replaces a day by the rows that an asset returns."""
 
-    home: dg.ResourceDependency[HomeResource]
+    def __init__(self, home: HomeResource) -> None:
+        self.home = home
 
     def load_input(self, context: dg.InputContext) -> Slice:
         """The table, or the one day of it that the run is about."""
@@ -105,6 +107,12 @@ class LakeIOManager(dg.ConfigurableIOManager):
         )
 
 
+@dg.io_manager(required_resource_keys={"home"}, description="Slices of Delta tables; a day is replaced in one commit.")
+def lake_io_manager(context: dg.InitResourceContext) -> LakeIOManager:
+    """The IO manager of the run's own home."""
+    return LakeIOManager(context.resources.home)
+
+
 def provenance_of(
     day: dt.date, made_from: dict[str, int], configuration: dict[str, Any], model: str | None = None
 ) -> dict[str, str]:
@@ -113,6 +121,7 @@ def provenance_of(
         "session_date": day.isoformat(),
         "made_from": json.dumps(made_from, sort_keys=True),
         "configuration": json.dumps(configuration, sort_keys=True),
-        "code_version": ft_assets.__version__,
+        "code_version": lineage.CODE_VERSION,
+        "ft_assets_version": ft_assets.__version__,
         **({"model": model} if model else {}),
     }

@@ -10,7 +10,7 @@ from ft_assets.kernels.confidences import (
     constant_confidences,
     windowed_confidences,
 )
-from ft_assets.kernels.pairing import pair_indices, zip_indices
+from ft_assets.kernels.pairing import pair_indices, scorable_objects, zip_indices
 from ft_assets.kernels.pairs import (
     Aggregator,
     SessionPairs,
@@ -36,7 +36,6 @@ from ft_assets.kernels.segments import (
     segment_max,
     segment_min,
     segment_positions,
-    segment_sum,
 )
 from ft_assets.kernels.sessions import SessionBatch
 
@@ -66,13 +65,13 @@ __all__ = [
     "ranker",
     "running_counts",
     "sample_hashes",
+    "scorable_objects",
     "score",
     "segment_ids",
     "segment_lengths",
     "segment_max",
     "segment_min",
     "segment_positions",
-    "segment_sum",
     "windowed_confidences",
     "zip_indices",
 ]

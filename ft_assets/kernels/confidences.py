@@ -38,7 +38,7 @@ def constant_confidences(ranks: Tensor, clicks: Tensor, offsets: Tensor | None =
     """Confidence 1 for everyone.
 
     Args:
-        ranks: float [N].
+        ranks: float [N]; integers are taken as float32.
         clicks: bool [N].
         offsets: int64 [S + 1] on the host; None is one session.
 
@@ -46,13 +46,13 @@ def constant_confidences(ranks: Tensor, clicks: Tensor, offsets: Tensor | None =
         [N] of ones, of the ranks' dtype (float32 at least) and device.
 
     Raises:
-        ValueError: lengths differ, ranks are not floats, or offsets do not fit.
+        ValueError: lengths differ, ranks are neither floats nor integers, or offsets do not fit.
 
     Example:
         >>> constant_confidences(torch.tensor([0.9, 0.1]), torch.tensor([True, False])).tolist()
         [1.0, 1.0]
     """
-    _checked_offsets(ranks, clicks, offsets)
+    ranks, _ = _checked(ranks, clicks, offsets)
     return torch.ones_like(ranks, dtype=_result_dtype(ranks), requires_grad=False)
 
 
@@ -72,7 +72,7 @@ def windowed_confidences(ranks: Tensor, clicks: Tensor, offsets: Tensor | None =
     they drew none, and that attention falls off along the list.
 
     Args:
-        ranks: finite float [N].
+        ranks: finite float [N]; integers are taken as float32.
         clicks: bool [N].
         offsets: int64 [S + 1] on the host; None is one session.
         window_size: width of the window in results, at least 1.
@@ -81,14 +81,14 @@ def windowed_confidences(ranks: Tensor, clicks: Tensor, offsets: Tensor | None =
         [N] in [0, 1], of the ranks' dtype (float32 at least) and device; no gradient.
 
     Raises:
-        ValueError: lengths differ, ranks are not floats, offsets do not fit, or window_size is below 1.
+        ValueError: lengths differ, ranks are neither floats nor integers, offsets do not fit, or window_size is below 1.
 
     Example:
         >>> ranks, clicks = torch.tensor([0.9, 0.8, 0.7]), torch.tensor([True, False, False])
         >>> [round(c, 4) for c in windowed_confidences(ranks, clicks).tolist()]
         [0.8105, 0.0, 1.0]
     """
-    offsets = _checked_offsets(ranks, clicks, offsets)
+    ranks, offsets = _checked(ranks, clicks, offsets)
     if isinstance(window_size, bool) or not isinstance(window_size, int) or window_size < 1:
         raise ValueError(f"window_size must be an integer of at least 1, got {window_size!r}")
     if ranks.shape[0] == 0:
@@ -142,16 +142,19 @@ def _window_sums(values: Tensor, positions: Tensor, counts: Tensor, half: int) -
     return sums
 
 
-def _checked_offsets(ranks: Tensor, clicks: Tensor, offsets: Tensor | None) -> Tensor:
+def _checked(ranks: Tensor, clicks: Tensor, offsets: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Ranks as floats, and offsets on the host."""
     if ranks.ndim != 1 or ranks.shape != clicks.shape:
         raise ValueError(f"ranks and clicks must be [N] and [N], got {list(ranks.shape)} and {list(clicks.shape)}")
     if not ranks.is_floating_point():
-        raise ValueError(f"ranks must be floats, got {ranks.dtype}")
+        if ranks.is_complex() or ranks.dtype == torch.bool:
+            raise ValueError(f"ranks must be floats or integers, got {ranks.dtype}")
+        ranks = ranks.float()
     if offsets is None:
-        return torch.tensor([0, ranks.shape[0]], device="cpu")
+        return ranks, torch.tensor([0, ranks.shape[0]], device="cpu")
     offsets = offsets.cpu()
     check_offsets(offsets, ranks.shape[0])
-    return offsets
+    return ranks, offsets
 
 
 def _result_dtype(ranks: Tensor) -> torch.dtype:

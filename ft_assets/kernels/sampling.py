@@ -101,9 +101,8 @@ def sample_hashes(seed: int, session_hashes: Tensor, object_hashes: Tensor) -> T
 def keep_mask(hashes: Tensor, offsets: Tensor, factor: float) -> Tensor:
     """Mark the not-events that stay: in every segment the lowest ``max(1, floor(factor * n))`` of n.
 
-    None stay if factor is 0, all if it is 1. ``factor * n`` is a float product: 0.29 * 100 is
-    28.999999999999996, which would keep 28 where 29 are meant. So the count is
-    ``floor(factor * n + 1e-9)``, here and in whatever is compared with it.
+    None stay if factor is 0, all if it is 1. ``factor * n`` is the product in double precision, as it is:
+    0.29 * 100 is 28.999999999999996, so 28 stay.
 
     Args:
         hashes: int64 [K], the hashes of not-events, ordered as unsigned. A tie goes to the earlier row.
@@ -127,7 +126,7 @@ def keep_mask(hashes: Tensor, offsets: Tensor, factor: float) -> Tensor:
     if factor in (0.0, 1.0):
         return torch.full_like(hashes, bool(factor), dtype=torch.bool)
     lengths = segment_lengths(offsets)
-    counts = (factor * lengths.double() + 1e-9).floor().long().clamp(min=1)
+    counts = (factor * lengths.double()).floor().long().clamp(min=1)
     ids = segment_ids(offsets, total)
     # Two stable sorts order by (segment, hash); the flipped sign bit makes the signed order unsigned.
     by_hash = torch.argsort(hashes ^ _SIGN, stable=True)

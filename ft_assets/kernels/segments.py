@@ -25,7 +25,6 @@ __all__ = [
     "segment_max",
     "segment_min",
     "segment_positions",
-    "segment_sum",
 ]
 
 
@@ -104,17 +103,6 @@ def running_counts(mask: Tensor) -> Tensor:
         [0, 1, 1, 2]
     """
     return torch.cat((mask.new_zeros(1, dtype=torch.int64), mask.cumsum(0)))
-
-
-def segment_sum(values: Tensor, offsets: Tensor) -> Tensor:
-    """Sum of every segment, [S], of the values' dtype; an empty segment sums to 0. Gradients flow.
-
-    Example:
-        >>> segment_sum(torch.tensor([1.0, 2.0, 4.0]), torch.tensor([0, 2, 2, 3])).tolist()
-        [3.0, 0.0, 4.0]
-    """
-    ids = segment_ids(offsets, values.shape[0]).to(values.device)
-    return values.new_zeros(offsets.shape[0] - 1).index_add(0, ids, values)
 
 
 def segment_min(values: Tensor, offsets: Tensor) -> Tensor:

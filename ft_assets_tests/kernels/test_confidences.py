@@ -96,13 +96,24 @@ def test_no_results_have_no_confidences(calculator: Any) -> None:
     assert calculator(nothing, nothing.bool()).shape == (0,)
 
 
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8])
+@pytest.mark.parametrize("calculator", [constant_confidences, windowed_confidences])
+def test_integer_ranks_are_taken_as_float32(calculator: Any, dtype: torch.dtype) -> None:
+    ranks, clicks = torch.tensor([7, 3, 5, 1], dtype=dtype), torch.tensor([True, False, False, True])
+    for offsets in (None, torch.tensor([0, 3, 4])):
+        found = calculator(ranks, clicks, offsets)
+        assert found.dtype == torch.float32
+        assert torch.equal(found, calculator(ranks.float(), clicks, offsets))
+
+
 @pytest.mark.parametrize("calculator", [constant_confidences, windowed_confidences])
 def test_what_does_not_fit_is_refused(calculator: Any) -> None:
     ranks, clicks = torch.rand(3), torch.zeros(3).bool()
     with pytest.raises(ValueError, match=r"ranks and clicks must be \[N\] and \[N\], got \[3\] and \[2\]"):
         calculator(ranks, clicks[:2])
-    with pytest.raises(ValueError, match=r"ranks must be floats, got torch.int64"):
-        calculator(ranks.long(), clicks)
+    for kind in (torch.bool, torch.complex64):
+        with pytest.raises(ValueError, match=f"ranks must be floats or integers, got {kind}"):
+            calculator(ranks.to(kind), clicks)
     with pytest.raises(ValueError, match="offsets must run from 0 to 3, got 0 to 4"):
         calculator(ranks, clicks, torch.tensor([0, 4]))
 

@@ -41,9 +41,10 @@ def test_the_lowest_unsigned_hashes_stay(segments: list[list[int]], factor: floa
     assert keep_mask(flat, offsets, factor).tolist() == expected
 
 
-def test_29_of_100_stay_at_a_factor_of_029() -> None:
-    assert 0.29 * 100 < 29
-    assert int(keep_mask(torch.arange(100), torch.tensor([0, 100]), 0.29).sum()) == 29
+@pytest.mark.parametrize(("factor", "n", "kept"), [(0.29, 100, 28), (0.57, 100, 56), (0.3, 100, 30), (1 - 1e-12, 5, 4)])
+def test_the_share_is_floored_as_the_product_of_doubles_has_it(factor: float, n: int, kept: int) -> None:
+    assert int(factor * n) == kept
+    assert int(keep_mask(torch.arange(n), torch.tensor([0, n]), factor).sum()) == kept
 
 
 @pytest.mark.parametrize(("factor", "kept"), [(0.0, 0), (1e-12, 1), (0.5, 3), (1.0, 7)])

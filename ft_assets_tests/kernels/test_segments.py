@@ -15,7 +15,6 @@ from ft_assets.kernels import (
     segment_max,
     segment_min,
     segment_positions,
-    segment_sum,
 )
 
 OFFSETS = [[0], [0, 0], [0, 3], [0, 2, 2, 5], [0, 0, 4, 4], [0, 1, 2, 3]]
@@ -30,14 +29,8 @@ def test_segments_equal_plain_slices(offsets: list[int]) -> None:
     assert segment_lengths(flat).tolist() == [len(c) for c in cuts]
     assert ids.tolist() == [s for s, c in enumerate(cuts) for _ in c]
     assert segment_positions(flat, ids).tolist() == [i for c in cuts for i in range(len(c))]
-    assert segment_sum(values, flat).tolist() == [sum(c) for c in cuts]
     assert segment_min(values, flat).tolist() == [min(c, default=float("inf")) for c in cuts]
     assert segment_max(values, flat).tolist() == [max(c, default=-float("inf")) for c in cuts]
-
-
-def test_the_gradient_of_a_segment_sum_is_one_for_each_value() -> None:
-    values = torch.randn(5, dtype=torch.float64, generator=torch.Generator().manual_seed(0), requires_grad=True)
-    assert torch.autograd.gradcheck(lambda v: segment_sum(v, torch.tensor([0, 2, 2, 5])), values)
 
 
 def test_running_counts_of_nothing_is_zero() -> None:

@@ -1,9 +1,19 @@
--- The vectors of a model are of one width, finite, and not all zero.
--- blocks; reads text_vectors
-with wanted as (select mode(len(vector)) as width from text_vectors where model = $model)
+-- The vectors of the day's texts are there, of one width, finite, and not all zero.
+-- blocks; reads sampled_inputs, items, text_vectors
+with texts as (
+    select 'query' as role, query_hash as text_hash from sampled_inputs
+    union
+    select 'item', text_hash from items where item_id in (select unnest(item_ids) from sampled_inputs)
+),
+vectors as (
+    select v.role, v.text_hash, v.vector
+    from text_vectors as v
+    semi join texts using (role, text_hash)
+    where v.model = $model
+),
+wanted as (select mode(len(vector)) as width from vectors)
 select role, text_hash, len(vector) as width, (select width from wanted) as expected_width
-from text_vectors
-where model = $model
-  and (len(vector) is distinct from (select width from wanted)
-    or len(list_filter(vector, lambda x: x is null or not isfinite(x))) > 0
-    or coalesce(list_sum(list_transform(vector, lambda x: abs(x))), 0) = 0)
+from vectors
+where len(vector) is distinct from (select width from wanted)
+   or len(list_filter(vector, lambda x: x is null or not isfinite(x))) > 0
+   or coalesce(list_sum(list_transform(vector, lambda x: abs(x))), 0) = 0

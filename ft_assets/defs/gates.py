@@ -1,0 +1,75 @@
+"""What must hold before a day is made: the tables of the log are sound as they are now.
+
+Day runs are requested from the tables' own logs, in other runs than the ingestion's, so the blocking checks of the
+ingested tables stop them here. A check that never ran on the newest version (the ingestion was killed, or rows were
+repaired by hand) is run now, and its outcome recorded like any other.
+"""
+
+import dagster as dg
+from filelock import FileLock, Timeout
+
+from ft_assets import lineage
+from ft_assets.checks import Check, checks, run_check
+from ft_assets.defs.checks import VERSION, asset_check_key, result
+from ft_assets.defs.requests import UNFINISHED
+from ft_assets.lake import Home
+
+HEADLESS = "ft_assets/headless"
+
+
+def failed_gates(home: Home, instance: dg.DagsterInstance) -> list[str]:
+    """The blocking checks of the ingested tables that fail on their newest version, as ``table.check``."""
+    blocking = [check for check in checks() if check.blocking and check.table in lineage.INGESTED]
+    keys = [asset_check_key(check) for check in blocking]
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    failed = []
+    for check in blocking:
+        record = records.get(asset_check_key(check))
+        event = record.event.dagster_event if record and record.event else None
+        evaluation = event.event_specific_data if event else None
+        version = home.lake.slice(check.table).version
+        if not isinstance(evaluation, dg.AssetCheckEvaluation) or _version_of(evaluation) != version:
+            evaluation = _evaluated(home, instance, check, version)
+        if not evaluation.passed:
+            failed.append(f"{check.table}.{check.name}")
+    return failed
+
+
+def _version_of(evaluation: dg.AssetCheckEvaluation) -> object:
+    value = evaluation.metadata.get(VERSION)
+    return value.value if value else None
+
+
+def _evaluated(home: Home, instance: dg.DagsterInstance, check: Check, version: int) -> dg.AssetCheckEvaluation:
+    found = result(run_check(home.lake, check, None, {}), version)
+    evaluation = dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(check.table),
+        check_name=check.name,
+        passed=found.passed,
+        metadata=found.metadata,
+        severity=found.severity,
+        description=found.description,
+        blocking=check.blocking,
+    )
+    instance.report_runless_asset_event(evaluation)
+    return evaluation
+
+
+def headless_lock(home: Home) -> FileLock:
+    """Held while ``ft-assets run`` is at work on a home; the system lets it go when that process ends, however it does."""
+    return FileLock(home.dagster / "headless.lock", timeout=0)
+
+
+def end_dead_runs(home: Home, instance: dg.DagsterInstance) -> None:
+    """Mark as failed what a killed ``ft-assets run`` left under way: else the sensors would wait for it for ever."""
+    try:
+        with headless_lock(home):
+            mark_failed(instance)
+    except Timeout:
+        return
+
+
+def mark_failed(instance: dg.DagsterInstance) -> None:
+    """Mark every unfinished headless run as failed; only for who holds the lock."""
+    for run in instance.get_runs(dg.RunsFilter(tags={HEADLESS: "true"}, statuses=UNFINISHED)):
+        instance.report_run_failed(run, "the ft-assets run that executed it ended without finishing it")

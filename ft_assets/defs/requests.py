@@ -1,0 +1,133 @@
+"""What there is to run: the landed files that no table holds, the days that are out of date, each as a run request."""
+
+import datetime as dt
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import yaml
+
+from ft_assets import lineage
+from ft_assets.defs import partitions
+from ft_assets.defs.assets import configurations
+from ft_assets.lake import Home
+
+INGESTION_JOB, FEATURES_JOB = "ingestion_job", "features_job"
+FILES_PER_RUN = 1_000
+ATTEMPTS, FIRST_KEY = 3, "ft_assets/first_key"
+UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+def run_config(home: Home) -> dict[str, Any]:
+    """The home's ``config.yaml``, a run configuration as in the launchpad; nothing where there is no such file.
+
+    Raises:
+        ValueError: it is not a mapping with ops or resources, or a value in it is not allowed.
+    """
+    path = home.path / "config.yaml"
+    return read_config(path) if path.exists() else {}
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A run configuration from a YAML file.
+
+    Raises:
+        ValueError: it is not a mapping with ops or resources, or a value in it is not allowed.
+    """
+    try:
+        config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML: {error}") from error
+    sections = {"ops": lineage.DAILY, "resources": ("encoder",)}
+    if not isinstance(config, dict) or not set(config) <= set(sections):
+        raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {config!s:.200}")
+    for section, names in sections.items():
+        _check_section(path, section, config.get(section) or {}, names)
+    try:
+        configurations(config)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    return config
+
+
+def _check_section(path: Path, section: str, entries: Any, names: Sequence[str]) -> None:
+    """A section maps known names to ``{config: {...}}`` and to nothing else: a misspelt word would be passed over."""
+    if not isinstance(entries, dict) or not set(entries) <= set(names):
+        raise ValueError(f"{path}: {section} may name {', '.join(names)}, got {entries!s:.200}")
+    for name, entry in entries.items():
+        if not isinstance(entry, dict) or set(entry) != {"config"} or not isinstance(entry["config"], dict):
+            raise ValueError(f"{path}: {section}.{name} must be {{config: {{setting: value}}}}, got {entry!s:.200}")
+
+
+def config_for(config: dict[str, Any], steps: set[str]) -> dict[str, Any]:
+    """The part of a run configuration that a run of these steps may be given."""
+    ops = {name: value for name, value in (config.get("ops") or {}).items() if name in steps}
+    return {**({"ops": ops} if ops else {}), **({"resources": config["resources"]} if config.get("resources") else {})}
+
+
+def ingestion_request(home: Home) -> dg.RunRequest | None:
+    """A run that ingests the landed files which the tables do not hold yet; None if there are none."""
+    from ft_assets.ingestion import new_files
+
+    names = [file.name for file in new_files(home.lake, home.landing)][:FILES_PER_RUN]
+    if not names:
+        return None
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
+    return dg.RunRequest(
+        run_key=f"files:{digest}",
+        job_name=INGESTION_JOB,
+        run_config={"ops": {"ingestion": {"config": {"files": names}}}},
+        tags={"ft_assets/ingestion": "true", "ft_assets/file_count": str(len(names))},
+    )
+
+
+def day_requests(home: Home, days: dict[dt.date, dict[str, int]], config: dict[str, Any]) -> list[dg.RunRequest]:
+    """A run per day that is out of date, of the tables that are.
+
+    The run key names the versions that touched the day: asking twice, as after a crash, starts one run.
+    """
+    stale = lineage.out_of_date(home.lake, configurations(config), set(days))
+    requests = []
+    for day, names in stale.items():
+        touched = ".".join(f"{table}={version}" for table, version in sorted(days[day].items()))
+        settings = json.dumps(config, sort_keys=True)
+        digest = hashlib.sha256(f"{touched}\n{','.join(names)}\n{settings}".encode()).hexdigest()[:12]
+        requests.append(
+            dg.RunRequest(
+                run_key=f"{partitions.key(day)}@{digest}",
+                job_name=FEATURES_JOB,
+                partition_key=partitions.key(day),
+                asset_selection=[dg.AssetKey(name) for name in names],
+                run_config=config_for(config, set(names)),
+                tags={"ft_assets/touched_by": touched},
+            )
+        )
+    return requests
+
+
+def under_way(instance: dg.DagsterInstance, **tags: str) -> bool:
+    """Whether a run with these tags has not ended."""
+    return instance.get_runs_count(dg.RunsFilter(tags=tags, statuses=UNFINISHED)) > 0
+
+
+def asked_again(instance: dg.DagsterInstance, request: dg.RunRequest) -> dg.RunRequest | None:
+    """The request, with a key of its own for each further attempt; None when enough of them have failed.
+
+    Dagster drops a key that it has seen, also when the run behind it failed.
+    """
+    attempts = instance.get_runs_count(dg.RunsFilter(tags={FIRST_KEY: str(request.run_key)}))
+    if attempts >= ATTEMPTS:
+        return None
+    return request._replace(
+        run_key=f"{request.run_key}#{attempts + 1}" if attempts else request.run_key,
+        tags={**request.tags, FIRST_KEY: str(request.run_key)},
+    )
