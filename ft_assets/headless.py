@@ -114,7 +114,7 @@ def _pass(home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], 
         if not _run(instance, request, done, say):
             return done
     days = lineage.affected_days(home.lake)
-    wanted = requests.day_requests(home, days, config)
+    wanted = requests.day_requests(home, instance, days, config)
     instance.add_dynamic_partitions("session_date", [day.isoformat() for day in days])
     if not wanted:
         say(f"nothing is new: {len(days)} {'day is' if len(days) == 1 else 'days are'} up to date")

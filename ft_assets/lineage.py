@@ -99,18 +99,22 @@ def day_commits(lake: Lake, name: str) -> dict[dt.date, DayCommit]:
 
 
 def out_of_date(
-    lake: Lake, configurations: Mapping[str, Mapping[str, Any]], days: set[dt.date] | None = None
+    lake: Lake,
+    configurations: Mapping[str, Mapping[str, Any]],
+    days: set[dt.date] | None = None,
+    unproven: Mapping[dt.date, set[str]] | None = None,
 ) -> dict[dt.date, list[str]]:
     """The daily tables to make anew, per day, in the order of making; days that are up to date are left out.
 
     A table of a day is out of date when it was never made, when it was made with another configuration or by code of
-    another ``CODE_VERSION``, when an ingestion touched the day since, or when a table that it is made from is out of
-    date or was made anew since.
+    another ``CODE_VERSION``, when an ingestion touched the day since, when it is unproven, or when a table that it is
+    made from is out of date or was made anew since.
 
     Args:
         lake: where the tables are.
         configurations: per daily table, the configuration that it should have been made with.
         days: look at these days only.
+        unproven: per day, tables that have not passed their blocking checks.
     """
     touched = affected_days(lake)
     commits = {name: day_commits(lake, name) for name in DAILY}
@@ -123,6 +127,7 @@ def out_of_date(
             commit = commits[name].get(day)
             if (
                 commit is None
+                or name in (unproven or {}).get(day, ())
                 or commit.code_version != CODE_VERSION
                 or commit.configuration != json.loads(json.dumps(configurations[name]))
                 or any(parent in names or _newer(commits[parent].get(day), commit, parent) for parent in MADE_FROM[name])

@@ -77,3 +77,31 @@ def test_a_log_that_is_not_sound_makes_no_day_and_says_so(landed):
     assert [o.check for o in outcomes if not o.passed] == ["sessions_are_unique"]
     assert "the log is not sound" in said[-1]
     assert landed.lake.slice("fine_tuning_inputs").row_count == 0
+
+
+def test_a_day_that_failed_a_blocking_check_is_not_built_on_by_the_next_pass(landed, monkeypatch):
+    import pyarrow as pa
+
+    sound = engine.fine_tuning_inputs
+
+    def misaligned(*arguments):
+        rows = sound(*arguments)
+
+        def batches():
+            for batch in rows.batches():
+                shorter = pa.array([clicked[:-1] for clicked in batch["clicked"].to_pylist()], pa.list_(pa.bool_()))
+                yield batch.set_column(batch.schema.get_field_index("clicked"), "clicked", shorter)
+
+        return engine.DayRows(batches, rows.counts, rows.made_from)
+
+    with headless.instance_of(landed) as instance, monkeypatch.context() as broken:
+        broken.setattr(engine, "fine_tuning_inputs", misaligned)
+        for _ in range(2):
+            done = headless.run_until_nothing_is_new(landed, instance, quiet)
+            assert "fine_tuning_inputs.lists_are_aligned 2026-11-01" in done.failed_checks
+            assert landed.lake.slice("fine_tuning_inputs").row_count == 15
+            assert landed.lake.slice("sampled_inputs").row_count == 0
+    with headless.instance_of(landed) as instance:
+        assert headless.run_until_nothing_is_new(landed, instance, quiet).succeeded
+        assert headless.run_until_nothing_is_new(landed, instance, quiet).runs == 0
+    assert landed.lake.slice("sampled_inputs").row_count == 15

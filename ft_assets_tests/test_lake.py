@@ -242,8 +242,15 @@ def test_read_table_reads_a_table_or_a_day_of_it(tmp_path: Path, monkeypatch: py
     assert read_table("pair_features", tmp_path, NEXT_DAY.isoformat())["session_id"].to_pylist() == ["b"]
     monkeypatch.setenv("FT_ASSETS_HOME", str(tmp_path))
     assert read_table("pair_features").num_rows == 2
+    monkeypatch.setenv("FT_ASSETS_HOME", str(tmp_path / "elsewhere"))
     monkeypatch.setenv("FT_ASSETS_LAKE", lake.root)
-    assert read_table("pair_features", tmp_path / "elsewhere").num_rows == 2
+    assert read_table("pair_features").num_rows == 2
+
+
+def test_a_home_that_is_named_has_its_own_lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FT_ASSETS_LAKE", "s3://production/lake")
+    assert Home.find(tmp_path).lake.root == str(tmp_path / "lake")
+    assert Home.find().lake.root == "s3://production/lake"
 
 
 def test_read_table_says_what_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,9 +10,11 @@ from typing import Any
 import dagster as dg
 import yaml
 
-from ft_assets import lineage
+from ft_assets import lineage, schemas
+from ft_assets.checks import checks
 from ft_assets.defs import partitions
 from ft_assets.defs.assets import configurations
+from ft_assets.defs.checks import asset_check_key
 from ft_assets.lake import Home
 
 INGESTION_JOB, FEATURES_JOB = "ingestion_job", "features_job"
@@ -90,12 +92,27 @@ def ingestion_request(home: Home) -> dg.RunRequest | None:
     )
 
 
-def day_requests(home: Home, days: dict[dt.date, dict[str, int]], config: dict[str, Any]) -> list[dg.RunRequest]:
+def unproven_tables(instance: dg.DagsterInstance) -> dict[dt.date, set[str]]:
+    """Per day, the tables whose blocking checks failed or did not come to run when they were made last.
+
+    What stands behind them must not be made of them in a later run either; made anew, they are checked again.
+    """
+    daily = [asset_check_key(c) for c in checks() if c.blocking and schemas.table_named(c.table).daily]
+    found: dict[dt.date, set[str]] = {}
+    for info in instance.event_log_storage.get_asset_check_partition_info(daily):
+        if info.partition_key and info.latest_execution_status.value != "SUCCEEDED":
+            found.setdefault(partitions.day(info.partition_key), set()).add(info.check_key.asset_key.path[-1])
+    return found
+
+
+def day_requests(
+    home: Home, instance: dg.DagsterInstance, days: dict[dt.date, dict[str, int]], config: dict[str, Any]
+) -> list[dg.RunRequest]:
     """A run per day that is out of date, of the tables that are.
 
     The run key names the versions that touched the day: asking twice, as after a crash, starts one run.
     """
-    stale = lineage.out_of_date(home.lake, configurations(config), set(days))
+    stale = lineage.out_of_date(home.lake, configurations(config), set(days), unproven_tables(instance))
     requests = []
     for day, names in stale.items():
         touched = ".".join(f"{table}={version}" for table, version in sorted(days[day].items()))

@@ -62,7 +62,7 @@ def touched_days_sensor(context: dg.SensorEvaluationContext, home: HomeResource)
     end_dead_runs(home.home, context.instance)
     touched = set(lineage.affected_days(home.lake, seen["versions"])) | {partitions.day(key) for key in seen["pending"]}
     days = {day: at for day, at in lineage.affected_days(home.lake).items() if day in touched}
-    requests = day_requests(home.home, days, run_config(home.home))
+    requests = day_requests(home.home, context.instance, days, run_config(home.home))
     failed = failed_gates(home.home, context.instance) if requests else []
     if failed:
         return dg.SensorResult(skip_reason=f"the log is not sound, so no day is made of it: {', '.join(failed)} failed")
