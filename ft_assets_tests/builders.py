@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from ft_assets import schemas
+from ft_assets import engine, schemas
 from ft_assets.lake import Commit, Lake, Slice
 
 DAY = dt.date(2026, 11, 2)
@@ -157,3 +157,19 @@ def slice_of(lake: Lake, name: str, rows: Iterable[Mapping[str, Any]], day: dt.d
     """A day of a daily table that holds these rows."""
     put_day(lake, name, table_of(name, rows), day)
     return lake.slice(name, day)
+
+
+def misaligned(sound: Any) -> Any:
+    """``engine.fine_tuning_inputs`` with a fault: every list of clicks is one too short."""
+
+    def faulty(*arguments: Any) -> engine.DayRows:
+        rows = sound(*arguments)
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in rows.batches():
+                shorter = pa.array([clicked[:-1] for clicked in batch["clicked"].to_pylist()], pa.list_(pa.bool_()))
+                yield batch.set_column(batch.schema.get_field_index("clicked"), "clicked", shorter)
+
+        return engine.DayRows(batches, rows.counts, rows.made_from)
+
+    return faulty

@@ -7,6 +7,7 @@ from ft_assets import engine, headless
 from ft_assets.defs.gates import headless_lock
 from ft_assets.reports import check_report_junit
 from ft_assets.simulate import simulate
+from ft_assets_tests.builders import misaligned
 
 
 def quiet(line: str) -> None:
@@ -80,22 +81,8 @@ def test_a_log_that_is_not_sound_makes_no_day_and_says_so(landed):
 
 
 def test_a_day_that_failed_a_blocking_check_is_not_built_on_by_the_next_pass(landed, monkeypatch):
-    import pyarrow as pa
-
-    sound = engine.fine_tuning_inputs
-
-    def misaligned(*arguments):
-        rows = sound(*arguments)
-
-        def batches():
-            for batch in rows.batches():
-                shorter = pa.array([clicked[:-1] for clicked in batch["clicked"].to_pylist()], pa.list_(pa.bool_()))
-                yield batch.set_column(batch.schema.get_field_index("clicked"), "clicked", shorter)
-
-        return engine.DayRows(batches, rows.counts, rows.made_from)
-
     with headless.instance_of(landed) as instance, monkeypatch.context() as broken:
-        broken.setattr(engine, "fine_tuning_inputs", misaligned)
+        broken.setattr(engine, "fine_tuning_inputs", misaligned(engine.fine_tuning_inputs))
         for _ in range(2):
             done = headless.run_until_nothing_is_new(landed, instance, quiet)
             assert "fine_tuning_inputs.lists_are_aligned 2026-11-01" in done.failed_checks

@@ -4,12 +4,12 @@ import datetime as dt
 from collections import Counter
 
 import dagster as dg
-import pyarrow as pa
 import pytest
 
 from ft_assets import engine, read_table, schemas
 from ft_assets.definitions import defs
 from ft_assets.simulate import simulate
+from ft_assets_tests.builders import misaligned
 from ft_assets_tests.conftest import HASHING
 
 DAY = "2026-11-01"
@@ -113,19 +113,7 @@ def test_changing_only_the_clamp_window_reads_the_pairs_as_they_are(ingested, in
 
 
 def test_a_blocking_check_that_fails_stops_what_stands_behind_it(ingested, instance, monkeypatch):
-    sound = engine.fine_tuning_inputs
-
-    def misaligned(*arguments):
-        rows = sound(*arguments)
-
-        def batches():
-            for batch in rows.batches():
-                shorter = pa.array([clicked[:-1] for clicked in batch["clicked"].to_pylist()], pa.list_(pa.bool_()))
-                yield batch.set_column(batch.schema.get_field_index("clicked"), "clicked", shorter)
-
-        return engine.DayRows(batches, rows.counts, rows.made_from)
-
-    monkeypatch.setattr(engine, "fine_tuning_inputs", misaligned)
+    monkeypatch.setattr(engine, "fine_tuning_inputs", misaligned(engine.fine_tuning_inputs))
     result = run(instance, "features_job", DAY)
     assert not result.success
     failed = {e.check_name for e in result.get_asset_check_evaluations() if not e.passed}
