@@ -180,7 +180,7 @@ class FeaturesExtractor(LightningModule):
             not_events: ids of results.
 
         Returns:
-            (float64 [len(input.events)], float64 [len(not_events)]).
+            (float32 [len(input.events)], float32 [len(not_events)]).
 
         Raises:
             ValueError: an engine rank is missing, and there is no model here to stand in.
@@ -191,7 +191,7 @@ class FeaturesExtractor(LightningModule):
             raise ValueError(f"ranks must be there for every result, got none for {', '.join(missing)}")
         batch = self._pack([input], None)
         clicked = self.clicks_aggregator(batch.clicked, batch.object_index, batch.objects)
-        nothing = torch.zeros(batch.objects, dtype=torch.float64)
+        nothing = torch.zeros(batch.objects)  # the dtype that forward has, and with it its confidences
         confidences = object_confidences(batch, clicked, nothing, self.ranks_aggregator, self.confidence_calculator)
         objects = dict(zip(input.results, batch.object_index.tolist(), strict=True))
         events, others = ([objects[name] for name in ids] for ids in (input.events, not_events))

@@ -401,3 +401,18 @@ def test_a_batch_without_pairs_still_leads_back_to_the_model() -> None:
     features = FeaturesExtractor(model())([session("ab", "ab")], catalogue())
     assert isinstance(features, FineTuningFeatures)
     assert (len(features), features.positive_ranks.requires_grad) == (0, True)
+
+
+def test_confidences_of_one_session_are_float32_like_those_of_a_batch():
+    class Nothing:
+        def forward_query(self, query):
+            return torch.ones(2)
+
+        def forward_items(self, items):
+            return torch.ones(len(items), 2)
+
+    session = FineTuningInput(query="q", events=["a"], results=["b", "a", "c"], ranks={"a": 0.9, "b": 0.7, "c": 0.8})
+    for calculator in (constant_confidences, windowed_confidences):
+        events, others = FeaturesExtractor(Nothing(), confidence_calculator=calculator)._confidences(session, ["b", "c"])
+        assert (events.dtype, others.dtype) == (torch.float32, torch.float32)
+        assert (events.shape, others.shape) == ((1,), (2,))
