@@ -181,7 +181,7 @@ def _not_rebuilt(slice_: Slice) -> Iterator[dict[str, Any]]:
     length = 0
     for batch in slice_.batches():
         try:
-            length += len(FineTuningFeatures.from_arrow(pa.Table.from_batches([batch])))
+            length += len(FineTuningFeatures.from_arrow(batch))
         except (TypeError, ValueError) as error:
             yield {"rows": batch.num_rows, "problem": str(error)}
             length += batch.num_rows

@@ -143,7 +143,7 @@ def show(home: Home, table: str, rows: int, session_date: dt.datetime | None) ->
     import pandas as pd
     import pyarrow as pa
 
-    if not Path(home.lake.uri(table)).exists() and "://" not in home.lake.root:
+    if not home.lake.exists(table):
         raise FileNotFoundError(f"there is no table {table} in {home.path}; ft-assets run makes it")
     slice_ = home.lake.slice(table, session_date.date() if session_date else None)
     batches = slice_.head(rows)

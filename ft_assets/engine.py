@@ -82,26 +82,25 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
         factor: share of a session's not-event objects that stay, in [0, 1].
         seed: with the ids, all that the choice depends on.
     """
-    from ft_assets.kernels import id_hashes, keep_mask, sample_hashes
+    import torch
+
+    from ft_assets.kernels import id_hashes, kept_objects
 
     counts: dict[str, int] = {}
 
     def thinned(batch: pa.RecordBatch) -> pa.RecordBatch:
         packed = pack_sessions(batch)
-        candidates = np.flatnonzero(~packed.object_clicked)
-        session_of = packed.object_session[candidates]
-        lengths = np.bincount(session_of, minlength=batch.num_rows)
-        session_hashes = id_hashes(batch["session_id"].to_pylist())
-        object_hashes = id_hashes(packed.object_names.to_pylist())
-        keep = keep_mask(
-            sample_hashes(seed, session_hashes[session_of], object_hashes[packed.object_name_index[candidates]]),
-            _tensor(np.concatenate([[0], np.cumsum(lengths)])),
-            factor,
+        not_events = ~packed.object_clicked
+        objects = kept_objects(
+            torch.from_numpy(packed.object_clicked),
+            torch.from_numpy(packed.object_offsets),
+            id_hashes(batch["session_id"].to_pylist()),
+            id_hashes(packed.object_names.to_pylist())[packed.object_name_index],
+            factor=factor,
+            seed=seed,
         ).numpy()
-        kept_objects = packed.object_clicked.copy()
-        kept_objects[candidates] = keep
-        _add(counts, not_event_objects=len(candidates), not_event_objects_kept=int(keep.sum()))
-        kept = pa.ListArray.from_arrays(pa.array(packed.offsets, pa.int32()), pa.array(kept_objects[packed.object_index]))
+        _add(counts, not_event_objects=int(not_events.sum()), not_event_objects_kept=int((objects & not_events).sum()))
+        kept = pa.ListArray.from_arrays(pa.array(packed.offsets, pa.int32()), pa.array(objects[packed.object_index]))
         return pa.RecordBatch.from_arrays([*batch.columns, kept], schema=SAMPLED_INPUTS.schema)
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -310,7 +309,7 @@ class _Day:
                 ranks_aggregator=kernels.ranks_aggregator,
                 confidence_calculator=kernels.confidence_calculator,
                 session_pairs=partners is None,
-                partners=None if partners is None else _tensor(partners),
+                partners=None if partners is None else torch.from_numpy(partners),
             )
         _add(self.counts, **{f"pairs_{'session' if partners is None else 'irrelevant'}": len(pairs.positive_object)})
         return _pair_rows(batch, packed, pairs, kernels.ranker.target)
@@ -396,9 +395,3 @@ def _counted(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Itera
 def _add(counts: dict[str, int], **amounts: int) -> None:
     for name, amount in amounts.items():
         counts[name] = counts.get(name, 0) + amount
-
-
-def _tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
-    import torch
-
-    return torch.from_numpy(np.ascontiguousarray(array, dtype=np.int64))

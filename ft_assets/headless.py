@@ -11,7 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from filelock import Timeout
 from ft_assets import lineage, schemas
 from ft_assets.checks import Check, checks
 from ft_assets.defs.assets import GPU_POOL
+from ft_assets.defs.checks import asset_check_key, evaluation_of
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
 
@@ -202,7 +203,7 @@ def check_outcomes(instance: dg.DagsterInstance) -> list[CheckOutcome]:
     A check that its newest run planned and did not come to has not passed.
     """
     known = checks()
-    keys = {check: dg.AssetCheckKey(dg.AssetKey(check.table), check.name) for check in known}
+    keys = {check: asset_check_key(check) for check in known}
     outcomes = []
     daily = [check for check in known if schemas.table_named(check.table).daily]
     for day in [None, *sorted(instance.get_dynamic_partitions("session_date"))]:
@@ -222,42 +223,36 @@ def _latest(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey], day: str
     records = storage.get_latest_asset_check_execution_by_key(keys, partition_filter=partition_filter)
     found: dict[dg.AssetCheckKey, Any] = {}
     for key, record in records.items():
-        event = record.event.dagster_event if record.event else None
-        data = event.event_specific_data if event else None
-        if isinstance(data, dg.AssetCheckEvaluation):
-            found[key] = (data, record.run_id, record.create_timestamp)
-        elif (run := instance.get_run_by_id(record.run_id)) is None or run.is_finished:
-            found[key] = (None, record.run_id, record.create_timestamp)
+        evaluation = evaluation_of(record)
+        # A check that is only planned has an outcome when the run that planned it has ended: it was not run.
+        if evaluation or (run := instance.get_run_by_id(record.run_id)) is None or run.is_finished:
+            found[key] = (evaluation, record.run_id, record.create_timestamp)
     return found
 
 
 def _outcome(
     check: Check, day: str | None, evaluation: dg.AssetCheckEvaluation | None, run_id: str, timestamp: float
 ) -> CheckOutcome:
-    if evaluation is None:
-        # Planned by a run that ended before it: what it would have found is not known, so it has not passed.
-        return CheckOutcome(
-            table=check.table,
-            check=check.name,
-            session_date=day,
-            passed=False,
-            severity="ERROR" if check.blocking else "WARN",
-            blocking=check.blocking,
-            description=f"not run: run {run_id} ended before it. {check.description}",
-            checked_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
-            run_id=run_id,
-        )
-    metadata: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
-    return CheckOutcome(
+    # Planned by a run that ended before it: what it would have found is not known, so it has not passed.
+    planned = CheckOutcome(
         table=check.table,
         check=check.name,
         session_date=day,
+        passed=False,
+        severity="ERROR" if check.blocking else "WARN",
+        blocking=check.blocking,
+        description=f"not run: run {run_id} ended before it. {check.description}",
+        checked_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
+        run_id=run_id,
+    )
+    if evaluation is None:
+        return planned
+    metadata: dict[str, Any] = {name: value.value for name, value in evaluation.metadata.items()}
+    return replace(
+        planned,
         passed=evaluation.passed,
         severity=evaluation.severity.value,
-        blocking=check.blocking,
         description=check.description,
         rows=metadata.get("violations"),
         examples=metadata.get("examples_json", []),
-        checked_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
-        run_id=run_id,
     )

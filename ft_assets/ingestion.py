@@ -9,8 +9,6 @@ without them; the next ingestion decides the same again and adds only what is mi
 from __future__ import annotations
 
 import datetime as dt
-import random
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +17,7 @@ import pyarrow as pa
 
 from ft_assets import lines, queries, readers
 from ft_assets.books import REASONS, Books, Ingested
-from ft_assets.lake import AlreadyIngested, Lake, Overtaken, Slice
+from ft_assets.lake import ATTEMPTS, AlreadyIngested, Lake, Overtaken, Slice, wait
 from ft_assets.readers import LandedFile
 
 if TYPE_CHECKING:
@@ -45,7 +43,6 @@ DECISIONS = ("decide_sessions", "decide_events", "decide_items", "dispositions")
 GROUP_BYTES = 256 << 20
 GROUP_FILES = 1_000
 GZIP_RATIO = 8  # what a compressed log grows to, about
-ATTEMPTS = 20
 
 
 def new_files(lake: Lake, landing: Path) -> list[LandedFile]:
@@ -102,7 +99,7 @@ def ingest(lake: Lake, files: Sequence[LandedFile], metadata: Mapping[str, Any] 
             attempt += 1
             if attempt == ATTEMPTS:
                 raise
-            time.sleep(random.uniform(0.02, 0.1) * attempt)
+            wait(attempt - 1)
         else:
             attempt, names = 0, {file.name for file in group}
             pending = [file for file in pending if file.name not in names]

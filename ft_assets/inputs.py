@@ -22,10 +22,9 @@ from ft_assets.kernels import (
     SessionBatch,
     any_clicked,
     id_hashes,
-    keep_mask,
+    kept_objects,
+    number_objects,
     running_counts,
-    sample_hashes,
-    segment_ids,
 )
 
 __all__ = ["FineTuningInput", "InputBatch", "pack_inputs"]
@@ -215,12 +214,12 @@ def pack_inputs(
     }
     if any(i.part_to_object_dict for i in inputs):
         names, name_index = _distinct([i.part_to_object_dict.get(part, part) for i in inputs for part in i.results])
-    object_offsets, object_index, object_name = _number_objects(offsets, name_index, len(names))
-    kept = torch.ones(object_name.shape[0], dtype=torch.bool)
+    object_offsets, object_index, first = number_objects(offsets, name_index, len(names))
+    kept = torch.ones(first.shape[0], dtype=torch.bool)
     if factor != 1.0:
         clicks = clicks_aggregator(batch["clicked"], object_index, kept.shape[0])
-        hashes = (id_hashes([_session_id(i) for i in inputs]), id_hashes(names)[object_name])
-        kept = _kept_objects(clicks, object_offsets, *hashes, factor=factor, seed=seed)
+        hashes = (id_hashes([_session_id(i) for i in inputs]), id_hashes(names)[name_index[first]])
+        kept = kept_objects(clicks, object_offsets, *hashes, factor=factor, seed=seed)
     batch |= {"object_offsets": object_offsets, "object_index": object_index, "kept": kept}
     return InputBatch(**batch, queries=queries, item_ids=item_ids, partners=partners)
 
@@ -233,28 +232,6 @@ def running_sums(lengths: Sequence[int]) -> Tensor:
         [0, 2, 2, 3]
     """
     return torch.tensor([0, *lengths], dtype=torch.int64).cumsum(0)
-
-
-def _kept_objects(clicked: Tensor, offsets: Tensor, sessions: Tensor, objects: Tensor, *, factor: float, seed: int) -> Tensor:
-    """Mark the not-events that stay, bool [O]; sessions and objects are hashes, [S] and [O]."""
-    rows = (~clicked).nonzero().squeeze(1)
-    sessions = sessions[segment_ids(offsets, clicked.shape[0])[rows]]
-    keep = keep_mask(sample_hashes(seed, sessions, objects[rows]), running_counts(~clicked)[offsets], factor)
-    return torch.ones_like(clicked).index_copy(0, rows, keep)
-
-
-def _number_objects(offsets: Tensor, names: Tensor, distinct: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(object_offsets, object_index, name of each object), numbered in order of first appearance."""
-    total = names.shape[0]
-    sessions = segment_ids(offsets, total)
-    keys, inverse = torch.unique(sessions * distinct + names, return_inverse=True)
-    if keys.shape[0] == total:
-        return offsets, torch.arange(total), names
-    first = torch.full_like(keys, total).scatter_reduce(0, inverse, torch.arange(total), "amin")
-    order = first.argsort()
-    number = torch.empty_like(order).index_copy(0, order, torch.arange(order.shape[0]))
-    new = torch.zeros(total, dtype=torch.bool).index_fill(0, first, True)
-    return running_counts(new)[offsets], number[inverse], names[first[order]]
 
 
 def _distinct(values: list[Any]) -> tuple[list[Any], Tensor]:

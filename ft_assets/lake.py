@@ -402,7 +402,7 @@ class Lake:
             # a commit in between would shift them all.
             if self.open(name).version() == delta.version():
                 return sorted(entries, key=lambda entry: entry["version"])
-            _wait(attempt)
+            wait(attempt)
         raise RuntimeError(f"{name} was committed to while its history was read, {ATTEMPTS} times in a row")
 
 
@@ -440,11 +440,12 @@ def _retried(write: Callable[[], T]) -> T:
         except CommitFailedError:
             if attempt == ATTEMPTS - 1:
                 raise
-            _wait(attempt)
+            wait(attempt)
     raise AssertionError("unreachable")
 
 
-def _wait(attempt: int) -> None:
+def wait(attempt: int) -> None:
+    """Let another writer finish, a little longer each time, and not in step with others that wait."""
     time.sleep(random.uniform(0.02, 0.1) * (attempt + 1))
 
 

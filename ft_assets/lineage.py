@@ -101,7 +101,7 @@ def day_commits(lake: Lake, name: str) -> dict[dt.date, DayCommit]:
 def out_of_date(
     lake: Lake,
     configurations: Mapping[str, Mapping[str, Any]],
-    days: set[dt.date] | None = None,
+    touched: Mapping[dt.date, Mapping[str, int]] | None = None,
     unproven: Mapping[dt.date, set[str]] | None = None,
 ) -> dict[dt.date, list[str]]:
     """The daily tables to make anew, per day, in the order of making; days that are up to date are left out.
@@ -113,15 +113,14 @@ def out_of_date(
     Args:
         lake: where the tables are.
         configurations: per daily table, the configuration that it should have been made with.
-        days: look at these days only.
+        touched: look at these days only, with the versions that touched them, as ``affected_days`` gives them; by default
+            at all of them.
         unproven: per day, tables that have not passed their blocking checks.
     """
-    touched = affected_days(lake)
+    touched = affected_days(lake) if touched is None else touched
     commits = {name: day_commits(lake, name) for name in DAILY}
     stale: dict[dt.date, list[str]] = {}
     for day, versions in touched.items():
-        if days is not None and day not in days:
-            continue
         names: list[str] = []
         for name in DAILY:
             commit = commits[name].get(day)

@@ -89,7 +89,6 @@ class PackedSessions:
         offsets: int64 [S + 1]; results of session s are rows offsets[s] to offsets[s + 1].
         object_offsets: int64 [S + 1], the same for objects.
         object_index: int64 [N], object of each result.
-        object_session: int64 [O], session of each object.
         object_names: distinct object ids of the batch.
         object_name_index: int64 [O], row of each object in ``object_names``.
         object_clicked: bool [O], whether any part was clicked.
@@ -104,7 +103,6 @@ class PackedSessions:
     offsets: Array
     object_offsets: Array
     object_index: Array
-    object_session: Array
     object_names: pa.Array
     object_name_index: Array
     object_clicked: Array
@@ -152,8 +150,11 @@ def pack_sessions(
     Raises:
         ValueError: lists of one row differ in length, or a query has no vector.
     """
-    lengths = _lengths(batch)
-    session = np.repeat(np.arange(batch.num_rows), lengths)
+    import torch
+
+    from ft_assets.kernels import number_objects
+
+    offsets = np.concatenate([[0], np.cumsum(_lengths(batch))]).astype(np.int64)
     ranks = _flat(batch, "ranks").cast(pa.float32()).to_numpy(zero_copy_only=False).astype(np.float32)
     clicked = _flat(batch, "clicked").to_numpy(zero_copy_only=False).astype(bool)
     kept = _flat(batch, "kept").to_numpy(zero_copy_only=False).astype(bool) if "kept" in batch.schema.names else None
@@ -168,15 +169,14 @@ def pack_sessions(
             raise ValueError(f"session {batch['session_id'][at]} has no vector for its query; run text_vectors first")
         item_rows = item_vectors.rows_of(_flat(batch, "item_ids"))
     without_text = int((item_rows < 0).sum())
-    first, object_index = _number_objects(session, name)
-    object_session = session[first]
+    numbered = number_objects(torch.from_numpy(offsets), torch.from_numpy(name), len(names.dictionary))
+    object_offsets, object_index, first = (rows.numpy() for rows in numbered)
     object_clicked = np.zeros(len(first), dtype=bool)
     object_clicked[object_index[clicked]] = True
     return PackedSessions(
-        offsets=_offsets(lengths),
-        object_offsets=_offsets(np.bincount(object_session, minlength=batch.num_rows)),
+        offsets=offsets,
+        object_offsets=object_offsets,
         object_index=object_index,
-        object_session=object_session,
         object_names=names.dictionary,
         object_name_index=name[first],
         object_clicked=object_clicked,
@@ -207,17 +207,3 @@ def _lengths(batch: pa.RecordBatch) -> Array:
 
 def _flat(batch: pa.RecordBatch, name: str) -> pa.Array:
     return batch[name].flatten()
-
-
-def _offsets(lengths: Array) -> Array:
-    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-
-
-def _number_objects(session: Array, name: Array) -> tuple[Array, Array]:
-    """First result of each object, and the object of each result, objects in order of first appearance."""
-    key = session * (int(name.max(initial=0)) + 1) + name
-    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    order = np.argsort(first, kind="stable")
-    number = np.empty(len(order), dtype=np.int64)
-    number[order] = np.arange(len(order))
-    return first[order], number[inverse]

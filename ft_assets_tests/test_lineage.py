@@ -116,8 +116,8 @@ def test_after_making_nothing_is_out_of_date(made: Lake) -> None:
 
 def test_only_the_days_asked_for_are_looked_at(lake: Lake) -> None:
     make(lake, DAY)
-    assert out_of_date(lake, CONFIGURATIONS, {DAY}) == {}
-    assert out_of_date(lake, CONFIGURATIONS, {NEXT_DAY}) == {NEXT_DAY: list(DAILY)}
+    assert out_of_date(lake, CONFIGURATIONS, {DAY: affected_days(lake)[DAY]}) == {}
+    assert out_of_date(lake, CONFIGURATIONS, {NEXT_DAY: affected_days(lake)[NEXT_DAY]}) == {NEXT_DAY: list(DAILY)}
 
 
 def test_a_run_that_stopped_goes_on_where_it_stopped(lake: Lake) -> None:
@@ -152,7 +152,7 @@ def test_another_configuration_reopens_its_table_and_what_is_behind_it(made: Lak
 
 def test_another_clamp_window_reopens_fine_tuning_features_alone(made: Lake) -> None:
     changed = CONFIGURATIONS | {"fine_tuning_features": {"min_abs_difference_threshold": 0.1}}
-    assert out_of_date(made, changed, {DAY}) == {DAY: ["fine_tuning_features"]}
+    assert out_of_date(made, changed, {DAY: affected_days(made)[DAY]}) == {DAY: ["fine_tuning_features"]}
 
 
 @pytest.mark.parametrize("name", DAILY)

@@ -3,6 +3,17 @@
 -- The key of a text's vector: stable across engines, versions and processes.
 create or replace macro text_hash(words) as md5(words);
 
+-- Whether a pair is inside the clamp window: strictly, and compared in float32, as FineTuningFeatures.clamp_diff_in does.
+-- A rank that is no number keeps no pair. That has to be said: DuckDB trusts a file's least and greatest value, which
+-- leave NaN out, and may take a comparison for true of every row.
+create or replace macro inside_window(positive_rank, negative_rank, low, high) as
+    coalesce(
+        isfinite(positive_rank - negative_rank)
+        and abs(positive_rank - negative_rank) > low::float
+        and abs(positive_rank - negative_rank) < high::float,
+        false
+    );
+
 -- A point in time from a log: epoch seconds, milli-, micro- or nanoseconds (told apart by magnitude; whole or
 -- fractional, as a number or in quotes), or ISO 8601 (Z, +00:00 and +0000; without an offset it is UTC).
 -- Null where it is none of these, such as the words 'epoch' and 'infinity', which DuckDB would take for times.

@@ -36,6 +36,13 @@ def asset_check_key(check: Check) -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey(check.table), check.name)
 
 
+def evaluation_of(record: Any) -> dg.AssetCheckEvaluation | None:
+    """What a check found by its newest record; None where there is no record, or only a plan of running it."""
+    event = record.event.dagster_event if record and record.event else None
+    found = event.event_specific_data if event else None
+    return found if isinstance(found, dg.AssetCheckEvaluation) else None
+
+
 def result(outcome: CheckOutcome, version: int) -> dg.AssetCheckResult:
     """An outcome as Dagster shows it, with the version of the table that was read."""
     metadata: dict[str, Any] = {"violations": outcome.rows, VERSION: version}

@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from ft_assets import lineage
 from ft_assets.checks import Check, checks, run_check
-from ft_assets.defs.checks import VERSION, asset_check_key, result
+from ft_assets.defs.checks import VERSION, asset_check_key, evaluation_of, result
 from ft_assets.defs.requests import UNFINISHED
 from ft_assets.lake import Home
 
@@ -22,14 +22,12 @@ def failed_gates(home: Home, instance: dg.DagsterInstance) -> list[str]:
     blocking = [check for check in checks() if check.blocking and check.table in lineage.INGESTED]
     keys = [asset_check_key(check) for check in blocking]
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    versions = lineage.ingested_versions(home.lake)
     failed = []
     for check in blocking:
-        record = records.get(asset_check_key(check))
-        event = record.event.dagster_event if record and record.event else None
-        evaluation = event.event_specific_data if event else None
-        version = home.lake.slice(check.table).version
-        if not isinstance(evaluation, dg.AssetCheckEvaluation) or _version_of(evaluation) != version:
-            evaluation = _evaluated(home, instance, check, version)
+        evaluation = evaluation_of(records.get(asset_check_key(check)))
+        if evaluation is None or _version_of(evaluation) != versions[check.table]:
+            evaluation = _evaluated(home, instance, check, versions[check.table])
         if not evaluation.passed:
             failed.append(f"{check.table}.{check.name}")
     return failed

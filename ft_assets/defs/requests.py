@@ -112,7 +112,7 @@ def day_requests(
 
     The run key names the versions that touched the day: asking twice, as after a crash, starts one run.
     """
-    stale = lineage.out_of_date(home.lake, configurations(config), set(days), unproven_tables(instance))
+    stale = lineage.out_of_date(home.lake, configurations(config), days, unproven_tables(instance))
     requests = []
     for day, names in stale.items():
         touched = ".".join(f"{table}={version}" for table, version in sorted(days[day].items()))

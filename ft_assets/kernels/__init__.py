@@ -27,7 +27,7 @@ from ft_assets.kernels.rankers import (
     ranker,
     score,
 )
-from ft_assets.kernels.sampling import id_hash, id_hashes, keep_mask, sample_hashes
+from ft_assets.kernels.sampling import id_hash, id_hashes, keep_mask, kept_objects, sample_hashes
 from ft_assets.kernels.segments import (
     check_offsets,
     running_counts,
@@ -37,7 +37,7 @@ from ft_assets.kernels.segments import (
     segment_min,
     segment_positions,
 )
-from ft_assets.kernels.sessions import SessionBatch
+from ft_assets.kernels.sessions import SessionBatch, number_objects
 
 __all__ = [
     "Aggregator",
@@ -59,6 +59,8 @@ __all__ = [
     "id_hash",
     "id_hashes",
     "keep_mask",
+    "kept_objects",
+    "number_objects",
     "object_confidences",
     "object_scores",
     "pair_indices",

@@ -22,9 +22,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ft_assets.kernels.segments import check_offsets, segment_ids, segment_lengths, segment_positions
+from ft_assets.kernels.segments import check_offsets, running_counts, segment_ids, segment_lengths, segment_positions
 
-__all__ = ["id_hash", "id_hashes", "keep_mask", "sample_hashes"]
+__all__ = ["id_hash", "id_hashes", "keep_mask", "kept_objects", "sample_hashes"]
 
 _SIGN = -(2**63)
 
@@ -134,6 +134,33 @@ def keep_mask(hashes: Tensor, offsets: Tensor, factor: float) -> Tensor:
     order = by_hash[torch.argsort(segments[by_hash], stable=True)]
     low = segment_positions(offsets, ids) < counts.index_select(0, ids)
     return torch.zeros_like(hashes, dtype=torch.bool).index_copy(0, order, low.to(hashes.device))
+
+
+def kept_objects(
+    clicked: Tensor, offsets: Tensor, session_hashes: Tensor, object_hashes: Tensor, *, factor: float, seed: int
+) -> Tensor:
+    """Mark the objects that stay after thinning, bool [O]: clicked ones, and of each session's not-events the lowest.
+
+    Args:
+        clicked: bool [O].
+        offsets: int64 [S + 1], the objects of each session.
+        session_hashes: int64 [S], from :func:`id_hashes`.
+        object_hashes: int64 [O], likewise.
+        factor: share of a session's not-event objects that stay, in [0, 1].
+        seed: of the hash.
+
+    Raises:
+        ValueError: factor is outside [0, 1].
+
+    Example:
+        >>> clicked, offsets = torch.tensor([True, False, False]), torch.tensor([0, 3])
+        >>> kept_objects(clicked, offsets, id_hashes(["s"]), id_hashes(["a", "b", "c"]), factor=0.5, seed=0).sum().item()
+        2
+    """
+    rows = (~clicked).nonzero().squeeze(1)
+    sessions = session_hashes[segment_ids(offsets, clicked.shape[0])[rows]]
+    keep = keep_mask(sample_hashes(seed, sessions, object_hashes[rows]), running_counts(~clicked)[offsets], factor)
+    return torch.ones_like(clicked).index_copy(0, rows, keep)
 
 
 def _mix(x: Tensor) -> Tensor:

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ft_assets.kernels.segments import check_offsets, segment_ids
+from ft_assets.kernels.segments import check_offsets, running_counts, segment_ids
 
-__all__ = ["SessionBatch"]
+__all__ = ["SessionBatch", "number_objects"]
 
 
 @dataclass(frozen=True)
@@ -155,3 +155,29 @@ def _check_vectors(batch: SessionBatch) -> None:
 def _check(name: str, tensor: Tensor, dtype: torch.dtype, length: int) -> None:
     if tensor.dtype != dtype or tensor.shape[0] != length:
         raise ValueError(f"{name} must be {dtype} [{length}], got {tensor.dtype} {list(tensor.shape)}")
+
+
+def number_objects(offsets: Tensor, names: Tensor, distinct: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Number the objects of each session in order of first appearance.
+
+    Args:
+        offsets: int64 [S + 1], the results of each session, on the host.
+        names: int64 [N], in [0, distinct), which object each result is a part of.
+        distinct: how many names there are.
+
+    Returns:
+        (object_offsets [S + 1], object_index [N], the first result of each object [O]), int64.
+
+    Example:
+        >>> [rows.tolist() for rows in number_objects(torch.tensor([0, 3, 4]), torch.tensor([5, 2, 5, 5]), 6)]
+        [[0, 2, 3], [0, 1, 0, 2], [0, 1, 3]]
+    """
+    total = names.shape[0]
+    keys, inverse = torch.unique(segment_ids(offsets, total) * distinct + names, return_inverse=True)
+    if keys.shape[0] == total:
+        return offsets, torch.arange(total), torch.arange(total)
+    first = torch.full_like(keys, total).scatter_reduce(0, inverse, torch.arange(total), "amin")
+    order = first.argsort()
+    number = torch.empty_like(order).index_copy(0, order, torch.arange(order.shape[0]))
+    new = torch.zeros(total, dtype=torch.bool).index_fill(0, first, True)
+    return running_counts(new)[offsets], number[inverse], first[order]
