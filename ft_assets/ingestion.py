@@ -9,16 +9,16 @@ without them; the next ingestion decides the same again and adds only what is mi
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ft_assets import lines, queries, readers
+from ft_assets import lines, queries
 from ft_assets.books import REASONS, Books, Ingested
 from ft_assets.lake import ATTEMPTS, AlreadyIngested, Lake, Overtaken, Slice, wait
-from ft_assets.readers import LandedFile
+from ft_assets.landing import LandedFile, landed_files
 
 if TYPE_CHECKING:
     import duckdb
@@ -45,14 +45,14 @@ GROUP_FILES = 1_000
 GZIP_RATIO = 8  # what a compressed log grows to, about
 
 
-def new_files(lake: Lake, landing: Path) -> list[LandedFile]:
+def new_files(lake: Lake, landing: Path | str) -> list[LandedFile]:
     """The landed files that some table they feed does not hold yet, sorted by name."""
-    files = readers.landed_files(landing)
+    files = landed_files(landing)
     held = _held(lake, files)
     return [file for file in files if not _is_done(file, held)]
 
 
-def named_files(lake: Lake, landing: Path, names: Sequence[str]) -> list[LandedFile]:
+def named_files(lake: Lake, landing: Path | str, names: Sequence[str]) -> list[LandedFile]:
     """The landed files of these names, or all new ones where none is named.
 
     Raises:
@@ -60,7 +60,7 @@ def named_files(lake: Lake, landing: Path, names: Sequence[str]) -> list[LandedF
     """
     if not names:
         return new_files(lake, landing)
-    landed = {file.name: file for file in readers.landed_files(landing)}
+    landed = {file.name: file for file in landed_files(landing)}
     missing = [name for name in names if name not in landed]
     if missing:
         raise FileNotFoundError(f"{len(missing)} of {len(names)} files are not in {landing}: {', '.join(missing[:5])}")
@@ -75,7 +75,7 @@ def ingest(lake: Lake, files: Sequence[LandedFile], metadata: Mapping[str, Any] 
 
     Args:
         lake: the tables.
-        files: as ``new_files`` or ``readers.landed_files`` gives them.
+        files: as ``new_files`` or ``landed_files`` gives them.
         metadata: stated in the log of every commit beside the files, the books and the affected days.
 
     Returns:
@@ -131,7 +131,7 @@ def _next_group(files: Sequence[LandedFile], held: Mapping[str, frozenset[str]])
     group: list[LandedFile] = []
     size = 0
     for file in sorted((f for f in files if order(f) == order(first)), key=lambda file: file.name):
-        size += file.path.stat().st_size * (GZIP_RATIO if file.path.suffix == ".gz" else 1)
+        size += file.bytes * (GZIP_RATIO if file.name.endswith(".gz") else 1)
         if group and (size > GROUP_BYTES or len(group) == GROUP_FILES):
             break
         group.append(file)
@@ -192,10 +192,14 @@ class _Ingestion:
         )
         con.register("given_files", pa.Table.from_pylist(rows, schema=schema))
         con.execute("create temp table files as from given_files")
-        batches = lines.line_batches((number, file.path) for number, file in enumerate(self.group))
-        con.register("given_lines", pa.RecordBatchReader.from_batches(lines.LINE_SCHEMA, batches))
+        con.register("given_lines", pa.RecordBatchReader.from_batches(lines.LINE_SCHEMA, self._line_batches()))
         con.execute("create temp table lines as from given_lines")
         con.unregister("given_lines")
+
+    def _line_batches(self) -> Iterator[pa.RecordBatch]:
+        for number, file in enumerate(self.group):
+            with file.open() as stream:
+                yield from lines.read_batches(stream, number)
 
     def _decide(self, con: duckdb.DuckDBPyConnection) -> None:
         for script in ("macros", "empty_entries", *SCRIPTS[self.format], *DECISIONS):

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets import ingestion, lines, readers
+from ft_assets import ingestion, landing, lines, readers
 from ft_assets.ingestion import REASONS, TABLES, Ingested
 from ft_assets.lake import AlreadyIngested, Lake, Overtaken
 
@@ -561,10 +561,10 @@ def put_a_bit_of_everything(shop: Shop) -> None:
 def test_a_rerun_changes_nothing_and_an_ingested_file_is_not_new(shop: Shop) -> None:
     put_a_bit_of_everything(shop)
     done = shop.ingest()
-    assert sorted(done.files) == [file.name for file in readers.landed_files(shop.landing)]
+    assert sorted(done.files) == [file.name for file in landing.landed_files(shop.landing)]
     before, versions = shop.all_rows(), {table: shop.lake.slice(table).version for table in TABLES}
     assert ingestion.new_files(shop.lake, shop.landing) == []
-    again = ingestion.ingest(shop.lake, readers.landed_files(shop.landing))
+    again = ingestion.ingest(shop.lake, landing.landed_files(shop.landing))
     assert (again.files, again.rows, again.affected_days) == ([], {}, [])
     assert shop.all_rows() == before
     assert {table: shop.lake.slice(table).version for table in TABLES} == versions
@@ -579,7 +579,7 @@ def test_every_table_holds_every_file_it_is_fed_also_without_rows(shop: Shop) ->
 
 def test_a_commit_states_its_files_days_and_books(shop: Shop) -> None:
     shop.put("embedding_studio/s.ndjson", [session(), click()])
-    ingestion.ingest(shop.lake, readers.landed_files(shop.landing), {"run_id": "r1"})
+    ingestion.ingest(shop.lake, landing.landed_files(shop.landing), {"run_id": "r1"})
     for table in ("search_sessions", "session_events"):
         entry = shop.lake.history(table)[-1]
         assert json.loads(entry["files"]) == ["embedding_studio/s.ndjson"]
@@ -687,7 +687,7 @@ def test_a_session_that_arrives_in_between_is_seen_before_writing(shop: Shop, mo
         if not others:
             others.append(name)
             shop.put("embedding_studio/0.ndjson", [session()])
-            ingestion.ingest(self, [readers.landed_files(shop.landing)[0]])
+            ingestion.ingest(self, [landing.landed_files(shop.landing)[0]])
         return append_once(self, name, *args)
 
     files = ingestion.new_files(shop.lake, shop.landing)
