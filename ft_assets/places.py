@@ -241,7 +241,8 @@ class ObjectStore:
 
     def open(self, path: Path | str) -> BinaryIO:
         """See ``Place``."""
-        return cast(BinaryIO, self.file_system.open_input_stream(self._key(path), buffer_size=READ_BYTES))
+        # None: pyarrow would decompress what is named .gz
+        return cast(BinaryIO, self.file_system.open_input_stream(self._key(path), None, READ_BYTES))
 
     def put(self, path: Path | str, data: Iterable[bytes], *, replace: bool) -> bool:
         """Upload under a pending name, then let the store copy it to its name.
@@ -251,7 +252,7 @@ class ObjectStore:
         """
         key, pending = self._key(path), f"{self.root}/.{secrets.token_hex(8)}.tmp"
         try:
-            with self.file_system.open_output_stream(pending) as writer:
+            with self.file_system.open_output_stream(pending, None) as writer:
                 for piece in data:
                     writer.write(piece)
             if not replace and self.look([path]) != [None]:

@@ -1,11 +1,17 @@
 """Landing: files appear whole or not at all, and never take the name of others."""
 
+import datetime as dt
 import json
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ft_assets import headless, places
 from ft_assets import landing as landings
+from ft_assets.lake import Home
 
 SESSION = {"session_id": "s1", "search_query": "red shoes", "created_at": 1793493579, "search_results": []}
 ITEM = {"item_id": "a", "text": "a shoe"}
@@ -17,6 +23,11 @@ def write(path: Path, content: bytes | str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def content(file: landings.LandedFile) -> bytes:
+    with file.open() as stream:
+        return stream.read()
 
 
 def test_landed_files_are_sorted_and_named_below_the_landing_place(tmp_path: Path) -> None:
@@ -148,3 +159,129 @@ def test_a_file_where_a_folder_must_be_is_refused_before_anything_is_copied(tmp_
     with pytest.raises(FileExistsError, match=r"items/2024 must be a folder to hold .*2024/log\.ndjson, it is a file"):
         landings.land_by_guess(landing, [tmp_path / "dump"] if is_landed else [tmp_path / "dump", file])
     assert [found.path for found in landings.landed_files(landing)] == before
+
+
+# Files that change while they lie there
+
+
+def test_a_landed_file_says_what_it_was_and_what_it_is_now(tmp_path: Path) -> None:
+    path = write(tmp_path / "ubi/a", "1\n")
+    os.utime(path, ns=(0, 1_700_000_000_123_456_789))
+    (file,) = landings.landed_files(tmp_path)
+    modified_at = dt.datetime(2023, 11, 14, 22, 13, 20, 123_456, dt.UTC)
+    assert (file.bytes, file.modified_at) == file.state() == (2, modified_at)
+    assert landings.landed_files(str(tmp_path)) == landings.landed_files(tmp_path.as_uri()) == [file]
+    write(path, "1\n2\n")
+    assert file.state() != (file.bytes, file.modified_at)
+    assert landings.landed_files(tmp_path) != [file]
+    path.unlink()
+    assert file.state() is None
+    with pytest.raises(FileNotFoundError):
+        file.open()
+
+
+def test_a_file_that_vanishes_while_the_place_is_listed_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / "ubi" / name, "1\n")
+    (tmp_path / "ubi/c").symlink_to(tmp_path / "nothing")
+    walk = places.walk
+
+    def vanishing(folder: Path) -> list[Path]:
+        found = walk(folder)
+        (tmp_path / "ubi/a").unlink(missing_ok=True)
+        return found
+
+    monkeypatch.setattr(places, "walk", vanishing)
+    assert [file.name for file in landings.landed_files(tmp_path)] == ["ubi/b"]
+
+
+def test_a_name_that_is_not_utf8_is_written_with_its_bytes_and_can_be_read(tmp_path: Path) -> None:
+    folder = tmp_path / "ubi"
+    folder.mkdir()
+    Path(os.fsdecode(os.fsencode(folder) + b"/caf\xe9")).write_text("1\n")
+    (file,) = landings.landed_files(tmp_path)
+    assert file.name == r"ubi/caf\xe9"
+    assert content(file) == b"1\n"
+    assert landings.replace(file, [b""]).bytes == 0
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = write(tmp_path / "ubi/a", "keep\nforget\n")
+    path.chmod(0o640)
+    (file,) = landings.landed_files(tmp_path)
+
+    def without(word: bytes) -> Iterator[bytes]:
+        with file.open() as stream:
+            yield from (line for line in stream if word not in line)
+        assert path.read_bytes() == b"keep\nforget\n"
+
+    def broken_off() -> Iterator[bytes]:
+        yield b"half"
+        raise OSError("no more")
+
+    with pytest.raises(OSError, match="no more"):
+        landings.replace(file, broken_off())
+    assert landings.landed_files(tmp_path) == [file]
+    new = landings.replace(file, without(b"forget"))
+    assert landings.landed_files(tmp_path) == [new] != [file]
+    assert (new.bytes, path.read_bytes()) == (5, b"keep\n")
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert os.listdir(path.parent) == ["a"]
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        landings.replace(new, [b"1\n"])
+    assert os.listdir(path.parent) == []
+
+
+def test_what_a_link_points_to_is_replaced_not_the_link(tmp_path: Path) -> None:
+    real = write(tmp_path / "elsewhere/log", "forget\n")
+    (tmp_path / "ubi").mkdir()
+    (tmp_path / "ubi/a").symlink_to(real)
+    (file,) = landings.landed_files(tmp_path)
+    landings.replace(file, [b"keep\n"])
+    assert real.read_bytes() == content(file) == b"keep\n"
+    assert (tmp_path / "ubi/a").is_symlink()
+
+
+def test_of_many_who_land_one_name_at_once_one_wins(tmp_path: Path) -> None:
+    sources = [write(tmp_path / str(at) / "a", str(at) * 100_000) for at in range(8)]
+    start, refused = threading.Barrier(8), []
+
+    def land(source: Path) -> None:
+        start.wait()
+        try:
+            landings.land(tmp_path / "landing", "ubi", [source])
+        except FileExistsError:
+            refused.append(source)
+
+    threads = [threading.Thread(target=land, args=[source]) for source in sources]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    (winner,) = set(sources) - set(refused)
+    assert (tmp_path / "landing/ubi/a").read_bytes() == winner.read_bytes()
+    assert os.listdir(tmp_path / "landing/ubi") == ["a"]
+
+
+# Where the landing place is
+
+
+def test_a_default_home_lands_where_the_environment_says(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Home.find().landing == home.path / "landing"
+    for said, meant in (("s3://bucket/l", "s3://bucket/l"), (str(tmp_path / "l"), tmp_path / "l"), ("", home.path / "landing")):
+        monkeypatch.setenv("FT_ASSETS_LANDING", said)
+        assert Home.find().landing == meant
+    monkeypatch.setenv("FT_ASSETS_LANDING", "s3://production/l")
+    assert Home.find(tmp_path).landing == tmp_path / "landing", "a home that is named has its own"
+
+
+def test_children_of_a_home_find_its_landing_place(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FT_ASSETS_LANDING", "FT_ASSETS_LAKE", "DAGSTER_HOME"):
+        monkeypatch.setenv(name, "s3://other/place")
+    monkeypatch.chdir(tmp_path)
+    headless.prepare_instance(Home(home.path, landing_uri="l"))
+    assert os.environ["FT_ASSETS_LANDING"] == str(tmp_path / "l")
+    assert Home.find().landing == tmp_path / "l"
+    headless.prepare_instance(home)
+    assert Home.find() == home
