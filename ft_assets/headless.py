@@ -73,9 +73,11 @@ def prepare_instance(home: Home) -> None:
     (home.dagster / "workspace.yaml").write_text(WORKSPACE, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     os.environ["FT_ASSETS_HOME"] = str(home.path)
-    os.environ.pop("FT_ASSETS_LAKE", None)
-    if home.lake_uri:
-        os.environ["FT_ASSETS_LAKE"] = home.lake_uri
+    elsewhere = {"FT_ASSETS_LAKE": home.lake_uri, "FT_ASSETS_LANDING": home.landing_uri and str(home.landing)}
+    for name, place in elsewhere.items():
+        os.environ.pop(name, None)
+        if place:
+            os.environ[name] = place
 
 
 def run_until_nothing_is_new(

@@ -56,25 +56,30 @@ class Overtaken(Exception):  # noqa: N818 (a course of events, not a fault)
 class Home:
     """Where everything lives: ``landing/``, ``lake/`` and ``dagster/`` under one folder.
 
-    The lake alone may live elsewhere: ``FT_ASSETS_LAKE`` names a folder or an object store's URI.
+    The lake and the landing place may live elsewhere: ``FT_ASSETS_LAKE`` and ``FT_ASSETS_LANDING`` name a folder or an
+    object store's URI each.
     """
 
     path: Path
     lake_uri: str | None = None
+    landing_uri: str | None = None
 
     @classmethod
     def find(cls, home: str | os.PathLike[str] | None = None) -> Home:
         """The home named, else ``FT_ASSETS_HOME``, else ``.ft_assets`` in the working directory.
 
-        ``FT_ASSETS_LAKE`` says where the lake of that default home is; a home that is named has its own.
+        ``FT_ASSETS_LAKE`` and ``FT_ASSETS_LANDING`` say where the lake and the landing place of that default home are; a
+        home that is named has its own.
         """
         path = Path(home or os.environ.get("FT_ASSETS_HOME") or ".ft_assets").expanduser().absolute()
-        return cls(path, None if home else os.environ.get("FT_ASSETS_LAKE"))
+        return cls(path) if home else cls(path, os.environ.get("FT_ASSETS_LAKE"), os.environ.get("FT_ASSETS_LANDING"))
 
     @property
-    def landing(self) -> Path:
-        """Landed files: ``landing/<format>/**``."""
-        return self.path / "landing"
+    def landing(self) -> Path | str:
+        """Landed files, ``<landing>/<format>/**``: a local folder, or the URL of an object store as text."""
+        if not self.landing_uri:
+            return self.path / "landing"
+        return self.landing_uri if "://" in self.landing_uri else Path(self.landing_uri).expanduser().absolute()
 
     @property
     def dagster(self) -> Path:

@@ -28,7 +28,7 @@ from ft_assets.defs.resources import HomeResource
 )
 def landed_files_sensor(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult:
     """See the description."""
-    from ft_assets.readers import unknown_folders
+    from ft_assets.landing import unknown_folders
 
     for folder in unknown_folders(home.home.landing):
         context.log.warning(f"landing/{folder} is no known format; its files are not read")
