@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ft_assets import lines, queries, readers
+from ft_assets import lines, queries, readers, spellings
 from ft_assets.books import REASONS, Books, Ingested
 from ft_assets.lake import ATTEMPTS, AlreadyIngested, Lake, Overtaken, Slice, wait
 from ft_assets.readers import LandedFile
@@ -198,6 +198,7 @@ class _Ingestion:
         con.unregister("given_lines")
 
     def _decide(self, con: duckdb.DuckDBPyConnection) -> None:
+        spellings.read_mappings(con, self.format)
         for script in ("macros", "empty_entries", *SCRIPTS[self.format], *DECISIONS):
             con.execute(queries.read_sql(f"readers/{script}"))
 
