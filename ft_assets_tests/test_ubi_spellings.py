@@ -101,7 +101,7 @@ def of_april_2024(hits: str) -> list[Document]:
 
     ids = {"query_id": "q1", "query_response_id": "q1", "user_id": "u1", "session_id": "v1"}
     query = {**ids, "query": json.dumps(ENGINE_QUERY), "timestamp": "2024-04-10 19:10:48", hits: ITEMS}
-    acts = [act("brand_filter", 2, "9", "filter_data"), act("product_click", 5, "101"), act("product_purchase", 9, "102")]
+    acts = [act("brand_chosen", 2, "9", "filter_data"), act("product_click", 5, "101"), act("product_purchase", 9, "102")]
     return [query, act("login", 0), *acts]
 
 
@@ -116,7 +116,7 @@ def of_march_2024(words: Any) -> list[Document]:
     ids = {"query_id": "q1", "query_response_id": "q1", "user_id": "u1", "session_id": "v1"}
     query = {**ids, "query": words, "timestamp": float(SECOND), "hits": [{"id": int(item)} for item in ITEMS]}
     acts = [act("button_click", 3, "b7", "button"), act("product_click", 5, "101"), act("product_purchase", 9, "102")]
-    return [query, act("on_search", 0, "q1", "query"), *acts]
+    return [query, act("asked", 0, "q1", "query"), *acts]
 
 
 SPELLINGS: dict[str, Callable[[], list[Document]]] = {
