@@ -406,15 +406,13 @@ def test_a_table_that_is_not_utf8_names_its_file(con: duckdb.DuckDBPyConnection,
         spellings.read_mapping(con, "ubi_actions", tmp_path / "ubi_actions.csv")
 
 
-def test_duckdb_reads_every_path_that_is_let_in(con: duckdb.DuckDBPyConnection) -> None:
-    @settings(deadline=None, derandomize=True, max_examples=100)
-    @given(path=st.from_regex(spellings._PATH, fullmatch=True))
-    @example(path='$."[0]"."a.b".@')
-    def reads(path: str) -> None:
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(path=st.from_regex(spellings._PATH, fullmatch=True))
+@example(path='$."[0]"."a.b".a-b[0]')
+def test_duckdb_reads_every_path_that_is_let_in(path: str) -> None:
+    with duckdb.connect() as con:
         con.execute("set variable paths = ?", [[path]])
-        con.sql("select json_extract('{}'::json, getvariable('paths'))").fetchall()
-
-    reads()
+        assert con.execute("select len(json_extract('{}'::json, getvariable('paths')))").fetchall() == [(1,)]
 
 
 def test_the_page_of_spellings_is_written_from_the_tables() -> None:
