@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from ft_assets import identity, journal, landing, lines, queries
+from ft_assets import identity, journal, landing, lines, queries, spellings
 from ft_assets.books import REASONS, Books, Ingested
 from ft_assets.lake import ATTEMPTS, Lake, Overtaken, Slice, wait
 from ft_assets.landing import LandedFile
@@ -64,12 +64,14 @@ class Settings:
         clock_skew: how much earlier than its session an event may say it was: two machines, two clocks.
         future: how far ahead of this machine's clock a log may be.
         changed_texts_reopen_days: whether the days that show an item are made anew when its text changes.
+        spellings: a folder whose CSV files add to the field names of ubi, if there is one.
     """
 
     attribution: dt.timedelta = dt.timedelta(days=7)
     clock_skew: dt.timedelta = dt.timedelta(minutes=1)
     future: dt.timedelta = dt.timedelta(days=1)
     changed_texts_reopen_days: bool = True
+    spellings: Path | None = None
 
 
 def new_files(lake: Lake, place: Path | str) -> list[LandedFile]:
@@ -226,6 +228,7 @@ class _Ingestion:
         }
         for name, value in values.items():
             con.execute(f"set variable {name} = $1", [value])
+        spellings.read_mappings(con, self.format, self.settings.spellings)
         for script in ("identity", "macros", "empty_entries"):
             con.execute(queries.read_sql(f"readers/{script}"))
 

@@ -44,14 +44,7 @@ unwrapped as (
 
 select
     *,
-    case
-        when flaw is not null or is_header then null
-        when json_exists(doc, '$.action_name') or json_exists(doc, '$.event_attributes') then 'event'
-        when
-            json_exists(doc, '$.user_query') or json_exists(doc, '$.query_response_id') or json_exists(doc, '$.query')
-            or ubi_hits(doc) is not null
-        then 'query'
-    end as kind
+    case when flaw is null and not is_header then ubi_kind(doc) end as kind
 from unwrapped;
 
 create or replace temp table ubi_queries as
