@@ -15,7 +15,7 @@ ORDER = [
     *("kernels.segments", "kernels.sampling", "kernels.rankers", "kernels.aggregators", "kernels.confidences"),
     *("kernels.sessions", "kernels.pairing", "kernels.pairs", "kernels"),
     *("features", "inputs", "records", "losses", "extractor", "datasets"),
-    *("schemas", "feeding", "lake", "queries", "lineage"),
+    *("schemas", "feeding", "lake", "queries", "identity", "lineage"),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
     *("lines", "readers", "books", "ingestion"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
