@@ -284,7 +284,7 @@ def test_null_fields_are_no_fields(shop: Shop) -> None:
         "timestamp": START,
         "event_attributes": {"object": {"object_id": 5}, "position": None},
     }
-    shop.put("ubi/log.ndjson", [query(), empty, position])
+    shop.put("ubi/log.ndjson", [query(hits=("5",)), empty, position])
     done = shop.ingest()
     assert (done.books.accepted["events"], done.books.no_interest["search"]) == (1, 1)
     assert shop.rows("session_events")[0]["item_id"] == "5"

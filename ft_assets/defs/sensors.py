@@ -35,7 +35,7 @@ def landed_files_sensor(context: dg.SensorEvaluationContext, home: HomeResource)
     end_dead_runs(home.home, context.instance)
     if under_way(context.instance, **{"ft_assets/ingestion": "true"}):
         return dg.SensorResult(skip_reason="an ingestion is under way; what it leaves is asked for when it has ended")
-    request = ingestion_request(home.home)
+    request = ingestion_request(home.home, run_config(home.home))
     if request is None:
         return dg.SensorResult(skip_reason=f"every file in {home.home.landing} is in the tables")
     again = asked_again(context.instance, request)
