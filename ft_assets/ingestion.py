@@ -262,7 +262,8 @@ class _Ingestion:
         if after is None:
             return "it vanished while it was read"
         if after != before:
-            return f"it was still being written: {before[0]} bytes of {before[1]:%H:%M:%S} became {after[0]} of {after[1]:%H:%M:%S}"
+            was, is_now = (f"{size} bytes of {at:%H:%M:%S}" for size, at in (before, after))
+            return f"it was still being written: {was} became {is_now}"
         self.contents[number] = digest.hexdigest()
         return None
 
