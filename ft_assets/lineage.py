@@ -15,6 +15,7 @@ from ft_assets.lake import Lake
 from ft_assets.schemas import (
     FINE_TUNING_FEATURES,
     FINE_TUNING_INPUTS,
+    FLAGGED_SESSIONS,
     ITEMS,
     PAIR_FEATURES,
     SAMPLED_INPUTS,
@@ -27,19 +28,27 @@ from ft_assets.schemas import (
 CODE_VERSION = "1"
 INGESTED = (SEARCH_SESSIONS.name, SESSION_EVENTS.name, ITEMS.name)
 DAILY = (
+    FLAGGED_SESSIONS.name,
     FINE_TUNING_INPUTS.name,
     SAMPLED_INPUTS.name,
     TEXT_VECTORS.name,
     PAIR_FEATURES.name,
     FINE_TUNING_FEATURES.name,
 )
-# Which daily tables a daily table is made from. (The ingested ones count through the days that they touch.)
+# Which daily tables a daily table is made from.
 MADE_FROM: dict[str, tuple[str, ...]] = {
-    FINE_TUNING_INPUTS.name: (),
+    FLAGGED_SESSIONS.name: (),
+    FINE_TUNING_INPUTS.name: (FLAGGED_SESSIONS.name,),
     SAMPLED_INPUTS.name: (FINE_TUNING_INPUTS.name,),
     TEXT_VECTORS.name: (SAMPLED_INPUTS.name,),
     PAIR_FEATURES.name: (SAMPLED_INPUTS.name, TEXT_VECTORS.name),
     FINE_TUNING_FEATURES.name: (PAIR_FEATURES.name,),
+}
+# Which daily tables an ingestion re-opens, by the ingested tables that it touched a day through. (A late text re-opens
+# fine_tuning_inputs, and what stands behind it reads the catalogue anew; no rule looks at a text.)
+REOPENED_BY: dict[str, tuple[str, ...]] = {
+    FLAGGED_SESSIONS.name: (SEARCH_SESSIONS.name, SESSION_EVENTS.name),
+    FINE_TUNING_INPUTS.name: INGESTED,
 }
 
 
@@ -130,7 +139,7 @@ def out_of_date(
                 or commit.code_version != CODE_VERSION
                 or commit.configuration != json.loads(json.dumps(configurations[name]))
                 or any(parent in names or _newer(commits[parent].get(day), commit, parent) for parent in MADE_FROM[name])
-                or (not MADE_FROM[name] and any(v > commit.made_from.get(t, -1) for t, v in versions.items()))
+                or any(versions.get(table, -1) > commit.made_from.get(table, -1) for table in REOPENED_BY.get(name, ()))
             ):
                 names.append(name)
         if names:

@@ -91,6 +91,7 @@ SEARCH_SESSIONS = Table(
         Column("started_at", TIMESTAMP, "When the query was asked."),
         Column("query_text", STRING, "The query as typed."),
         Column("user_id", STRING, "Who asked, where the log says it.", nullable=True),
+        Column("user_agent", STRING, "What program asked, where the log says it.", nullable=True),
         Column("results", pa.list_(RESULT), "Items in the order shown, each with the engine's score where it gave one."),
         Column("marked_irrelevant", BOOL, "Whether the log marks the whole session as irrelevant."),
         _SOURCE,
@@ -137,6 +138,20 @@ ITEMS = Table(
         _SOURCE,
         Column("updated_at", TIMESTAMP, "When this version of the item was ingested."),
     ),
+)
+
+FLAGGED_SESSIONS = Table(
+    "flagged_sessions",
+    "a session that a rule takes for a bot's or for noise",
+    (
+        _SESSION,
+        _DATE,
+        Column("rule", STRING, "The rule, a fixed code: the stem of its file in sql/rules."),
+        Column("is_enforced", BOOL, "Whether the session is left out for it; else the rule is in shadow mode, which counts."),
+        Column("detail", STRING, "What was counted, and the limit."),
+    ),
+    partition_by=("session_date",),
+    daily=True,
 )
 
 FINE_TUNING_INPUTS = Table(
@@ -209,6 +224,7 @@ TABLES: dict[str, Table] = {
         SESSION_EVENTS,
         REJECTED_RECORDS,
         ITEMS,
+        FLAGGED_SESSIONS,
         FINE_TUNING_INPUTS,
         SAMPLED_INPUTS,
         TEXT_VECTORS,

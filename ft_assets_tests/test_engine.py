@@ -22,6 +22,7 @@ from ft_assets_tests import reference
 from ft_assets_tests.builders import (
     DAY,
     event,
+    flag,
     inputs,
     item,
     make_lake,
@@ -48,12 +49,14 @@ def rows_of(day: DayRows) -> list[Row]:
 # fine_tuning_inputs
 
 
-def made_inputs(lake: Lake, sessions: list[Row], events: Iterable[Row] = (), items: Iterable[Row] = ()) -> DayRows:
+def made_inputs(
+    lake: Lake, sessions: list[Row], events: Iterable[Row] = (), items: Iterable[Row] = (), flags: Iterable[Row] = ()
+) -> DayRows:
     put_day(lake, "search_sessions", table_of("search_sessions", sessions))
     lake.append("session_events", table_of("session_events", events), {})
     lake.append("items", table_of("items", items), {})
     slices = lake.slice("search_sessions", DAY), lake.slice("session_events"), lake.slice("items")
-    return engine.fine_tuning_inputs(*slices, CLICKS)
+    return engine.fine_tuning_inputs(*slices, slice_of(lake, "flagged_sessions", flags), CLICKS)
 
 
 def inputs_by_loops(sessions: list[Row], events: list[Row], items: list[Row]) -> list[Row]:
@@ -118,6 +121,20 @@ def test_sessions_without_results_are_left_out_and_counted(tmp_path: Path) -> No
     assert (day.counts["sessions_read"], day.counts["sessions_without_results"], day.counts["rows_out"]) == (2, 1, 1)
 
 
+def test_what_an_enforced_rule_flags_is_left_out_and_counted_and_what_a_shadow_one_flags_stays(tmp_path: Path) -> None:
+    sessions = [session(name, ["a", "b"] if name != "empty" else []) for name in ("plain", "shadow", "out", "both", "empty")]
+    events = [event(row["session_id"], "a") for row in sessions] + [event("out", "z")]
+    flags = [
+        flag("shadow"), flag("out", is_enforced=True), flag("both"), flag("both", "listed_agent", True), flag("empty"),
+    ]  # fmt: skip
+    day = made_inputs(make_lake(tmp_path), sessions, events, flags=flags)
+    assert [row["session_id"] for row in rows_of(day)] == ["plain", "shadow"]
+    assert day.counts == {
+        "sessions_read": 5, "sessions_flagged": 2, "sessions_without_results": 1, "rows_out": 2, "results_shown": 4,
+        "events_read": 3, "positive_events": 3, "positive_events_outside_their_list": 1,
+    }  # fmt: skip
+
+
 def test_events_outside_the_list_and_of_other_types_are_no_clicks_but_counted(tmp_path: Path) -> None:
     events = [event("s", "b"), event("s", "z"), event("s", "a", "impression"), event("other", "a")]
     day = made_inputs(make_lake(tmp_path), [session("s", ["a", "b"])], events)
@@ -144,7 +161,7 @@ def test_parts_carry_their_object_and_unknown_items_are_their_own(tmp_path: Path
 
 def test_rows_state_the_versions_that_they_were_made_from(tmp_path: Path) -> None:
     day = made_inputs(make_lake(tmp_path), [session("s", ["a"])])
-    assert day.made_from == {"search_sessions": 1, "session_events": 1, "items": 1}
+    assert day.made_from == {"search_sessions": 1, "session_events": 1, "items": 1, "flagged_sessions": 1}
     assert day.made_with({"event_types": CLICKS}).configuration == {"event_types": CLICKS}
 
 

@@ -1,9 +1,11 @@
 -- A session ready to use: every item of its list once, in the order shown, with its object, the engine's score and
--- whether it drew a positive event. Sessions without results make no features and are left out (counted apart).
--- Reads search_sessions (one day), session_events, items. Parameters: $event_types.
+-- whether it drew a positive event. Left out, and counted apart, are sessions without results, which make no features,
+-- and those that an enforced rule flags.
+-- Reads search_sessions, flagged_sessions (one day), session_events, items. Parameters: $event_types.
 with shown as (
     select session_id, unnest(results) as result, generate_subscripts(results, 1) as position
     from search_sessions
+    where session_id not in (select session_id from flagged_sessions where is_enforced)
 ),
 -- A list that names an item twice showed it twice; its first place is where it was seen.
 first_shown as (

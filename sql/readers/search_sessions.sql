@@ -6,6 +6,7 @@ select
     d.started_at,
     d.query_text,
     d.user_id,
+    null::varchar as user_agent,
     d.results,
     d.marked_irrelevant,
     f.source_file,
