@@ -61,7 +61,7 @@ def versions(*slices: Slice) -> dict[str, int]:
 
 
 def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, flags: Slice, event_types: list[str]) -> DayRows:
-    """Join a day of sessions with its events and the catalogue, less those that an enforced rule flags.
+    """Join a day of sessions with its events and the catalogue, less results without a text and what enforced rules flag.
 
     Args:
         sessions: a day of search_sessions.
@@ -256,7 +256,7 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
 
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
-        counts.update(sessions_read=0, results_shown=0, results_without_text=0, pairs_session=0, pairs_irrelevant=0)
+        counts.update(sessions_read=0, results_shown=0, pairs_session=0, pairs_irrelevant=0)
         with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
             tables = {"sampled_inputs": inputs, "items": items, "text_vectors": vectors}
             with queries.session(tables) as con:
@@ -303,15 +303,12 @@ class _Day:
         from ft_assets.kernels import extract_pairs
 
         packed = pack_sessions(batch, self.query_vectors, self.item_vectors)
-        _add(self.counts, results_without_text=packed.without_text if partners is None else 0)
         query_index, queries_ = np.unique(packed.query_rows, return_inverse=True)
-        item_index, items_ = np.unique(packed.item_rows[packed.scorable], return_inverse=True)
-        row_of_item = np.zeros(len(packed.item_rows), dtype=np.int64)
-        row_of_item[packed.scorable] = items_
+        item_index, items_ = np.unique(packed.item_rows, return_inverse=True)
         kernels, device = self.settings.kernels(), torch.device(self.settings.device)
         with torch.inference_mode():
             pairs = extract_pairs(
-                packed.to_session_batch(queries_, row_of_item),
+                packed.to_session_batch(queries_, items_),
                 torch.from_numpy(self.query_vectors.take(query_index)).to(device),
                 torch.from_numpy(self.item_vectors.take(item_index)).to(device),
                 ranker=kernels.ranker,

@@ -25,7 +25,7 @@ from ft_assets.schemas import (
 )
 
 # Raise it when the same inputs and configuration would give other rows: days made by older code are then out of date.
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 INGESTED = (SEARCH_SESSIONS.name, SESSION_EVENTS.name, ITEMS.name)
 DAILY = (
     FLAGGED_SESSIONS.name,
@@ -117,7 +117,8 @@ def out_of_date(
 
     A table of a day is out of date when it was never made, when it was made with another configuration or by code of
     another ``CODE_VERSION``, when an ingestion touched the day since, when it is unproven, or when a table that it is
-    made from is out of date or was made anew since.
+    made from is out of date or was made anew since. Before pair_features is made anew, text_vectors is, if the catalogue
+    was changed since.
 
     Args:
         lake: where the tables are.
@@ -128,6 +129,7 @@ def out_of_date(
     """
     touched = affected_days(lake) if touched is None else touched
     commits = {name: day_commits(lake, name) for name in DAILY}
+    catalogue = int(lake.open(ITEMS.name).version())
     stale: dict[dt.date, list[str]] = {}
     for day, versions in touched.items():
         names: list[str] = []
@@ -142,6 +144,10 @@ def out_of_date(
                 or any(versions.get(table, -1) > commit.made_from.get(table, -1) for table in REOPENED_BY.get(name, ()))
             ):
                 names.append(name)
+        vectors = commits[TEXT_VECTORS.name].get(day)
+        if PAIR_FEATURES.name in names and vectors and vectors.made_from.get(ITEMS.name, -1) < catalogue:
+            # Pairs are scored with the texts of today, which have a vector each once text_vectors has looked at them.
+            names = [name for name in DAILY if name in {*names, TEXT_VECTORS.name}]
         if names:
             stale[day] = names
     return stale

@@ -52,8 +52,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     sessions = [session("s1", shown), session("s2", shown[1:]), session("s3", ["e", "f"])]
     # Enough of them that one may be flagged in shadow mode and one be left out.
     sessions += [session(f"t{n:02}", ["e", "f"], user_agent="" if n else "A Spider") for n in range(28)]
-    sessions.append(session("z of the next day", ["e"], day=NEXT_DAY))
-    events = [event("s1", "a2"), event("s2", "c"), event("t01", "e"), event("t01", "f")]
+    # One shows something without a text, on which its only click fell; the lists of the day are long enough for one such.
+    sessions += [session("t28", ["e", "no text"]), session("z of the next day", ["e"], day=NEXT_DAY)]
+    events = [event("t28", "no text"), event("s1", "a2"), event("s2", "c"), event("t01", "e"), event("t01", "f")]
     lake = make_lake(
         tmp_path_factory.mktemp("sound"),
         search_sessions=table_of("search_sessions", sessions),
@@ -100,12 +101,16 @@ def store(lake: Lake, name: str, rows: pa.Table) -> None:
 
 @dataclass(frozen=True)
 class Plant:
-    """A violation of one check: what becomes of the table's rows, and which other checks of the table see it too."""
+    """A violation of one check: what becomes of a table's rows, and which other checks of the check's table see it too.
+
+    The table that is spoilt is the check's own, unless ``of`` names one that it reads.
+    """
 
     check: str
     spoil: Callable[[Rows], Rows]
     also: tuple[str, ...] = ()
     blocking: bool = True
+    of: str = ""
 
     @property
     def table(self) -> str:
@@ -161,8 +166,14 @@ PLANTS = [
     Plant("flagged_sessions/few_sessions_are_flagged", more(flag("s2"), flag("s3", is_enforced=True)), blocking=False),
     Plant("fine_tuning_inputs/enforced_sessions_are_left_out", more(inputs("t00", ["b"]))),
     Plant("fine_tuning_inputs/required_values_are_there", first(query_text=None)),
-    Plant("fine_tuning_inputs/irrelevant_means_no_event", more(inputs("x", ["a"], is_irrelevant=False))),
     Plant("fine_tuning_inputs/irrelevant_means_no_event", first(clicked=lambda c: [False] * len(c))),
+    Plant("fine_tuning_inputs/irrelevant_means_no_event", first(is_irrelevant=True)),
+    Plant("fine_tuning_inputs/irrelevant_means_no_event", lambda rows: [row | {"is_irrelevant": False} for row in rows]),
+    # Something was removed of it, but no event fell on that.
+    Plant("fine_tuning_inputs/irrelevant_means_no_event",
+          lambda rows: [row | ({"item_ids": ["f"], "object_ids": ["f"], "ranks": [None], "clicked": [False],
+                                "event_weight": [0.0], "is_irrelevant": False} if row["session_id"] == "t05" else {})
+                        for row in rows]),
     *(Plant("fine_tuning_inputs/lists_are_aligned", first(**{name: lambda v: v[:-1]}))
       for name in ("item_ids", "object_ids", "ranks", "event_weight")),
     Plant("fine_tuning_inputs/lists_are_aligned", first(clicked=lambda v: [*v, True])),
@@ -172,6 +183,8 @@ PLANTS = [
     Plant("fine_tuning_inputs/lists_hold_no_nulls", first(ranks=lambda v: [*v[:-1], NAN])),
     Plant("fine_tuning_inputs/lists_hold_no_nulls", first(ranks=lambda v: [*v[:-1], float("inf")])),
     Plant("fine_tuning_inputs/results_are_unique", first(item_ids=lambda v: [v[1], *v[1:]])),
+    Plant("fine_tuning_inputs/results_have_texts",
+          lambda rows: [row for row in rows if row["item_id"] not in ("c", "d")], blocking=False, of="items"),
     Plant("sampled_inputs/required_values_are_there", first(query_text=None)),
     Plant("sampled_inputs/lists_are_aligned", first(kept=lambda v: [*v, True])),
     Plant("sampled_inputs/lists_are_aligned", first(kept=last_null)),
@@ -181,7 +194,7 @@ PLANTS = [
     Plant("sampled_inputs/sessions_are_all_there", first(query_hash="another")),
     Plant("sampled_inputs/sessions_are_all_there", first(is_irrelevant=True)),
     Plant("sampled_inputs/sessions_are_all_there", first(clicked=lambda v: [not v[0], *v[1:]])),
-    Plant("sampled_inputs/texts_are_known", first(item_ids=lambda v: ["unseen", *v[1:]]), ("sessions_are_all_there",), False),
+    Plant("sampled_inputs/texts_are_known", first(item_ids=lambda v: ["unseen", *v[1:]]), ("sessions_are_all_there",)),
     Plant("text_vectors/required_values_are_there", more(vector("x", role=None))),  # type: ignore[arg-type]
     Plant("text_vectors/every_text_has_a_vector", lambda rows: [r for r in rows if r["text_hash"] != text_hash("text of b")]),
     Plant("text_vectors/every_text_has_a_vector", lambda rows: [row | {"role": "item"} for row in rows]),
@@ -262,8 +275,9 @@ def test_every_check_has_a_planted_violation() -> None:
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.check)
 def test_a_planted_violation_fails_its_check_and_is_shown(lake: Lake, plant: Plant) -> None:
-    before = lake.slice(plant.table).to_table()
-    store(lake, plant.table, pa.Table.from_pylist(plant.spoil(before.to_pylist()), schema=before.schema))
+    spoilt = plant.of or plant.table
+    before = lake.slice(spoilt).to_table()
+    store(lake, spoilt, pa.Table.from_pylist(plant.spoil(before.to_pylist()), schema=before.schema))
     found, name = failed(lake, plant.table), plant.check.split("/")[1]
     assert set(found) == {name, *plant.also}
     outcome = found[name]

@@ -39,7 +39,8 @@ def ingest(lake: Lake, table: str, file: str, *days: dt.date) -> int:
 def make(lake: Lake, day: dt.date, *names: str, **changed: dict[str, Any]) -> None:
     """Make tables of a day, empty, as the assets do: stating what they read and their configuration."""
     for name in names or DAILY:
-        read = (*MADE_FROM[name], *lineage.REOPENED_BY.get(name, ()))
+        texts = ("items",) if name in ("text_vectors", "pair_features") else ()
+        read = (*MADE_FROM[name], *lineage.REOPENED_BY.get(name, ()), *texts)
         metadata = {
             "session_date": day.isoformat(),
             "made_from": json.dumps({table: lake.slice(table).version for table in read}),
@@ -92,7 +93,7 @@ def test_a_day_knows_its_newest_commit_and_what_it_was_made_from(made: Lake) -> 
     assert list(day_commits(made, "pair_features")) == [DAY, NEXT_DAY]
     first = day_commits(made, "pair_features")[DAY]
     assert (first.version, first.configuration, first.model) == (1, {"ranker": "cosine"}, "m-1")
-    assert first.made_from == {"sampled_inputs": 1, "text_vectors": 1}
+    assert first.made_from == {"sampled_inputs": 1, "text_vectors": 1, "items": 0}
     make(made, DAY, "pair_features", pair_features={"ranker": "dot"})
     again = day_commits(made, "pair_features")
     assert (again[DAY].version, again[DAY].configuration, again[NEXT_DAY].version) == (3, {"ranker": "dot"}, 2)
@@ -163,6 +164,16 @@ def test_another_clamp_window_reopens_fine_tuning_features_alone(made: Lake) -> 
     assert out_of_date(made, changed, {DAY: affected_days(made)[DAY]}) == {DAY: ["fine_tuning_features"]}
 
 
+def test_pairs_made_anew_after_the_catalogue_changed_have_their_texts_looked_at_first(made: Lake) -> None:
+    ingest(made, "items", "changed")
+    changed = CONFIGURATIONS | {"pair_features": {"ranker": "dot"}}
+    expected = ["text_vectors", "pair_features", "fine_tuning_features"]
+    assert out_of_date(made, changed) == {DAY: expected, NEXT_DAY: expected}
+    for day in (DAY, NEXT_DAY):
+        make(made, day, *expected, **changed)
+    assert out_of_date(made, changed) == {}
+
+
 @pytest.mark.parametrize("name", DAILY)
 def test_a_table_made_anew_reopens_what_is_behind_it(made: Lake, name: str) -> None:
     make(made, DAY, name)
@@ -184,5 +195,5 @@ def test_days_made_by_other_code_are_out_of_date(lake: Lake, monkeypatch: pytest
     make(lake, DAY)
     make(lake, NEXT_DAY)
     assert out_of_date(lake, CONFIGURATIONS) == {}
-    monkeypatch.setattr(lineage, "CODE_VERSION", "2")
+    monkeypatch.setattr(lineage, "CODE_VERSION", "another")
     assert out_of_date(lake, CONFIGURATIONS) == {DAY: list(DAILY), NEXT_DAY: list(DAILY)}

@@ -132,15 +132,17 @@ def test_a_day_without_a_session_makes_empty_tables_and_passes(home, instance):
     assert set(counts(home).values()) == {0}
 
 
-def test_a_day_whose_items_have_no_text_at_all_makes_no_pair_warns_and_passes(home, instance):
+def test_a_day_whose_items_have_no_text_at_all_leaves_every_session_out_warns_and_passes(home, instance):
     simulate(home.landing, days=1, sessions=10, seed=3)
     for path in (home.landing / "items").iterdir():
         path.unlink()
     assert run(instance, "ingestion_job", config={}).success
     result = run(instance, "features_job", DAY)
     assert result.success
-    assert {e.check_name for e in result.get_asset_check_evaluations() if not e.passed} == {"texts_are_known"}
-    assert home.lake.slice("fine_tuning_inputs").row_count == 10
+    assert {e.check_name for e in result.get_asset_check_evaluations() if not e.passed} == {"results_have_texts"}
+    (made,) = (e for e in result.get_asset_materialization_events() if e.asset_key.path[-1] == "fine_tuning_inputs")
+    assert made.materialization.metadata["sessions_without_texts"].value == 10
+    assert home.lake.slice("fine_tuning_inputs").row_count == 0
     assert home.lake.slice("pair_features").row_count == 0
 
 
