@@ -96,6 +96,7 @@ def test_a_session_and_its_events_become_rows(shop: Shop) -> None:
             "started_at": datetime(2024, 1, 1, tzinfo=UTC),
             "query_text": "red shoes",
             "user_id": "u",
+            "user_agent": None,
             # a repeated item stays as logged, a missing rank is null
             "results": [{"item_id": "a", "rank": 2.5}, {"item_id": "b", "rank": None}, {"item_id": "a", "rank": None}],
             "marked_irrelevant": True,

@@ -1,13 +1,15 @@
 -- Every result of a list drew a positive event: whoever takes all of them has chosen none. Short lists are let pass.
 -- parameters: results=5, event_types=["click", "add_to_cart", "purchase"]
-with shown as (
-    select distinct session_id, unnest(results).item_id as item_id
-    from search_sessions
-),
-positives as (
+with positives as (
     select distinct session_id, item_id
     from session_events
     where event_type in (select unnest($event_types::varchar[]))
+),
+shown as (
+    select distinct session_id, unnest(results).item_id as item_id
+    from search_sessions
+    /* The only ones that can be flagged: most drew fewer events than that. */
+    where session_id in (select session_id from positives group by session_id having count(*) >= $results)
 )
 select
     s.session_id,
