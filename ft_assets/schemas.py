@@ -239,6 +239,20 @@ ITEMS = Table(
     key=("item_id",),
 )
 
+FLAGGED_SESSIONS = Table(
+    "flagged_sessions",
+    "a session that a rule takes for a bot's or for noise",
+    (
+        _SESSION,
+        _DATE,
+        Column("rule", STRING, "The rule, a fixed code: the stem of its file in sql/rules."),
+        Column("is_enforced", BOOL, "Whether the session is left out for it; else the rule is in shadow mode, which counts."),
+        Column("detail", STRING, "What was counted, and the limit."),
+    ),
+    partition_by=("session_date",),
+    daily=True,
+)
+
 FINE_TUNING_INPUTS = Table(
     "fine_tuning_inputs",
     "a session ready to use",
@@ -312,6 +326,7 @@ TABLES: dict[str, Table] = {
         WAITING_RECORDS,
         SESSION_PARTS,
         INGESTED_FILES,
+        FLAGGED_SESSIONS,
         FINE_TUNING_INPUTS,
         SAMPLED_INPUTS,
         TEXT_VECTORS,
