@@ -17,12 +17,12 @@ ORDER = [
     *("features", "inputs", "records", "losses", "extractor", "datasets"),
     *("schemas", "feeding", "lake", "queries", "lineage"),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
-    *("lines", "readers", "books", "ingestion"),
+    *("lines", "readers", "sources", "pulls", "relations", "pulled_files", "database", "books", "ingestion"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
     *("packing", "engine", "training_data", "fine_tuning"),
     *("check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs"),
     *("defs.partitions", "defs.config", "defs.metadata", "defs.resources", "defs.assets", "defs.checks"),
-    *("defs.requests", "defs.gates", "defs.sensors", "defs"),
+    *("defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs"),
     *("definitions", "headless", "cli"),
 ]
 DAGSTER = {"defs", "definitions", "headless"}
