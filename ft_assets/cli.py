@@ -18,7 +18,7 @@ from ft_assets import schemas
 from ft_assets.lake import Home
 
 F = TypeVar("F", bound=Callable[..., Any])
-TABLE = click.Choice(list(schemas.TABLES))
+TABLE = click.Choice([*schemas.TABLES, *schemas.LEDGERS])
 
 
 def _told(command: F) -> F:

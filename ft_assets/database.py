@@ -9,16 +9,16 @@ Nothing is decided here: values are landed as they are, and what they are worth,
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from ft_assets import pulls, readers
+from ft_assets.connections import SourceFailed, snapshot
 from ft_assets.lake import ATTEMPTS, Lake, Overtaken
 from ft_assets.pulled_files import PulledFile, line_of, row_hash
 from ft_assets.relations import Relation, described
@@ -28,12 +28,6 @@ if TYPE_CHECKING:
     import psycopg
 
 __all__ = ["Pulled", "PulledTable", "SourceFailed", "has_news", "pull", "pull_all"]
-
-CONNECT_SECONDS = 10
-
-
-class SourceFailed(ValueError):  # noqa: N818 (what happened, in the words of this module)
-    """A database could not be read; the message names the source, and never the password."""
 
 
 @dataclass
@@ -121,7 +115,7 @@ def pull(source: Source, lake: Lake, landing: Path, say: Callable[[str], None], 
         Overtaken: other pulls of the same table kept coming first, ``ATTEMPTS`` times in a row.
     """
     done = Pulled(source.name)
-    with _snapshot(source) as con:
+    with snapshot(source) as con:
         for relation in [_described(con, source, feed) for feed in source.tables]:  # all of them, before anything lands
             table = PulledTable(relation.name, relation.watermark)
             done.tables[relation.feed.feed] = table
@@ -166,14 +160,14 @@ def has_news(source: Source, lake: Lake) -> tuple[bool, list[str]]:
     """
     looked = Pulled(source.name)
     is_new = False
-    with _snapshot(source) as con:
+    with snapshot(source) as con:
         for relation in [_described(con, source, feed) for feed in source.tables]:
             table = PulledTable(relation.name, relation.watermark)
             table.rows_unreadable, table.rows_waiting = relation.unread(con)
             looked.tables[relation.feed.feed] = table
             state = pulls.read_state(lake, relation.feed, relation.overlap)
             with closing(relation.rows(con, state.start, source.batch_rows)) as rows:
-                is_new = is_new or any(row_hash(mark, line_of(relation, row)) not in state.seen for mark, row in rows)
+                is_new = is_new or any(row_hash(mark, row) not in state.seen for mark, row in rows)
     return is_new, looked.problems
 
 
@@ -238,11 +232,10 @@ def _read(
     for mark, row in rows:
         one.rows_read += 1
         one.watermark = max(one.watermark, mark)
-        line = line_of(relation, row)
-        hash_ = row_hash(mark, line)
+        hash_ = row_hash(mark, row)
         if hash_ in seen:
             continue
-        file.write(line, hash_)
+        file.write(line_of(relation, row), hash_)
         one.rows_new += 1
         again.append((mark, hash_))
         while again[0][0] < one.watermark - relation.overlap:  # rows come in order: what the next pull starts behind is left
@@ -258,51 +251,3 @@ def _described(con: psycopg.Connection[tuple[Any, ...]], source: Source, feed: s
         return described(con, source, feed)
     except ValueError as error:
         raise SourceFailed(f"{source.name}: {error}") from None
-
-
-def _library() -> Any:
-    try:
-        import psycopg
-    except ImportError as error:
-        raise SourceFailed(
-            f"to pull from PostgreSQL, psycopg must be installed: pip install 'ft_assets[postgres]' ({error})"
-        ) from None
-    return psycopg
-
-
-def _settings(source: Source, psycopg: Any) -> Mapping[str, Any]:
-    """Where the database is and who we are there, from the environment."""
-    url = os.environ.get(source.url_env)
-    if not url:
-        raise SourceFailed(
-            f"{source.name}: the environment variable {source.url_env} must hold a connection URL, it is not set"
-        )
-    try:
-        settings: dict[str, Any] | None = psycopg.conninfo.conninfo_to_dict(url)
-    except psycopg.Error:
-        settings = None  # the error repeats the URL
-    if settings is None:
-        raise SourceFailed(
-            f"{source.name}: {source.url_env} must hold a connection URL such as postgresql://user:password@host/database"
-        )
-    return {"connect_timeout": CONNECT_SECONDS, "application_name": "ft-assets pull", **settings, "client_encoding": "utf8"}
-
-
-@contextmanager
-def _snapshot(source: Source) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-    """A connection in a read-only transaction that sees the database as it is at one moment, in UTC."""
-    psycopg = _library()
-    settings, failure = _settings(source, psycopg), None
-    try:
-        with psycopg.connect(**settings, prepare_threshold=None) as con:
-            con.read_only, con.isolation_level = True, psycopg.IsolationLevel.REPEATABLE_READ
-            con.execute(
-                "select set_config('statement_timeout', %s, true), set_config('timezone', 'UTC', true)",
-                [str(source.statement_timeout * 1000)],
-            )
-            yield con
-    except psycopg.Error as error:
-        failure = " ".join(str(error).split())
-    if failure is not None:
-        password = settings.get("password")
-        raise SourceFailed(f"{source.name}: {failure.replace(password, '***') if password else failure}")

@@ -10,7 +10,8 @@ from typing import Any
 
 from ft_assets.relations import Relation
 
-LEVEL = 4  # a log shrinks nearly as well as with 9, in a fifth of the time
+LEVEL = 4  # a log shrinks nearly as well as with 9, in a fraction of the time
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 
 
 def line_of(relation: Relation, row: str) -> bytes:
@@ -23,7 +24,7 @@ def line_of(relation: Relation, row: str) -> bytes:
         if "search_results" in record:
             record["search_results"] = _results(record["search_results"], relation.table.result_keys)
         try:
-            return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
+            return ENCODER.encode(record).encode()
         except UnicodeEncodeError:  # half of a surrogate pair, which JSON can say and UTF-8 cannot
             return json.dumps(record, separators=(",", ":")).encode()
     except (ValueError, RecursionError):
@@ -39,20 +40,22 @@ def _results(value: Any, keys: dict[str, str]) -> Any:
             return value
     if not isinstance(value, list):
         return value
-    return [_result(entry, keys) for entry in value]
+    item, other, rank = keys.get("item_id", "item_id"), keys.get("item_id", "object_id"), keys.get("rank", "rank")
+    results = []
+    for entry in value:
+        if isinstance(entry, dict):
+            result = {"object_id": entry[item] if item in entry else entry.get(other)}
+            if entry.get(rank) is not None:
+                result["rank"] = entry[rank]
+            results.append(result)
+        else:
+            results.append({"object_id": entry})
+    return results
 
 
-def _result(entry: Any, keys: dict[str, str]) -> dict[str, Any]:
-    if not isinstance(entry, dict):
-        return {"object_id": entry}
-    item = entry.get(keys["item_id"]) if "item_id" in keys else entry.get("item_id", entry.get("object_id"))
-    rank = entry.get(keys.get("rank", "rank"))
-    return {"object_id": item} if rank is None else {"object_id": item, "rank": rank}
-
-
-def row_hash(watermark: int, line: bytes) -> str:
+def row_hash(watermark: int, row: str) -> str:
     """Stands for a row in one state: a row that is changed and changed back is another, by its watermark."""
-    return hashlib.md5(b"%d\n" % watermark + line, usedforsecurity=False).hexdigest()
+    return hashlib.md5(f"{watermark}\n{row}".encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 class PulledFile:

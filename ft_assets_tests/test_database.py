@@ -15,7 +15,7 @@ import time
 import dagster as dg
 import pytest
 
-from ft_assets import database, pulls, schemas
+from ft_assets import database, headless, pulls, schemas
 from ft_assets.database import SourceFailed
 from ft_assets.definitions import defs
 from ft_assets.defs.pulls import PULL_TAG
@@ -425,7 +425,8 @@ KILLED = """
 import os, signal, sys
 from ft_assets import cli, pulls, readers
 
-module, name = {"land": (readers, "land"), "note": (pulls, "note"), "link": (os, "link"), "compact": (pulls, "_compact")}[sys.argv[1]]
+places = {"land": (readers, "land"), "note": (pulls, "note"), "link": (os, "link"), "compact": (pulls, "_compact")}
+module, name = places[sys.argv[1]]
 when, left, real = sys.argv[2], int(sys.argv[3]), getattr(module, name)
 
 def deadly(*arguments, **options):
@@ -489,22 +490,18 @@ def test_however_often_a_pull_is_killed_by_chance_the_lake_is_the_database(shop)
 
 @pytest.mark.slow
 def test_a_run_pulls_first_and_a_source_that_fails_stops_nothing_else_but_is_told(filled):
-    def run():
-        return subprocess.run(filled.command("run"), capture_output=True, text=True, check=False)
-
-    done = run()
-    assert done.returncode == 0, done.stdout + done.stderr
+    away = "- {name: away, url_env: NOWHERE, items: {relation: items, watermark: id}}\n"
+    filled.configure(away + SOURCE.format(rows_per_file=1000))
+    done = subprocess.run(filled.command("run"), capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "pull failed: away: the environment variable NOWHERE must hold a connection URL" in done.stderr
     assert "pulled shop: items +20 of 20 read, sessions +50 of 50 read, events +50 of 50 read" in done.stdout
     assert "pair_features 150" in done.stdout
     filled.assert_lake_is_the_database()
-    filled.execute(SESSIONS.format(51, 52))
-    away = "- {name: away, url_env: NOWHERE, items: {relation: items, watermark: id}}\n"
-    filled.configure(away + SOURCE.format(rows_per_file=1000))
-    done = run()
-    assert done.returncode == 1
-    assert "pull failed: away: the environment variable NOWHERE must hold a connection URL" in done.stderr
-    assert "sessions +2 of 52 read" in done.stdout
-    filled.assert_lake_is_the_database()
+    filled.configure(SOURCE.format(rows_per_file=1000))
+    with headless.instance_of(filled.home) as instance:
+        passed = headless.run_until_nothing_is_new(filled.home, instance, lambda line: None)
+    assert (passed.succeeded, passed.runs) == (True, 0)
 
 
 def evaluate(home, instance):
@@ -555,6 +552,12 @@ def test_rows_without_a_watermark_do_not_make_the_sensor_silent(filled):
         assert (
             "1 rows of public.sessions cannot be pulled: updated_at" in evaluate(filled.home, instance).skip_reason.skip_message
         )
+
+
+def test_without_the_library_the_extra_is_named(filled, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(SourceFailed, match=r"psycopg must be installed: pip install 'ft_assets\[postgres\]'"):
+        filled.pull()
 
 
 def test_the_ledger_of_pulls_is_a_table_but_no_asset(home):

@@ -17,7 +17,7 @@ ORDER = [
     *("features", "inputs", "records", "losses", "extractor", "datasets"),
     *("schemas", "feeding", "lake", "queries", "lineage"),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
-    *("lines", "readers", "sources", "pulls", "relations", "pulled_files", "database", "books", "ingestion"),
+    *("lines", "readers", "sources", "connections", "pulls", "relations", "pulled_files", "database", "books", "ingestion"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
     *("packing", "engine", "training_data", "fine_tuning"),
     *("check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs"),

@@ -1,6 +1,7 @@
 """``sources.yaml`` says what it means, or says what is wrong with it, and never repeats a secret."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,11 @@ def test_what_is_wrong_is_told_with_the_file_and_the_place(tmp_path, old, new, s
         read_sources(written(tmp_path, SOUND.replace(old, new, 1)))
     assert str(tmp_path / "sources.yaml") in str(error.value)
     assert not re.search("hunter2", str(error.value))
+
+
+def test_the_example_of_the_docs_is_a_file_of_sources(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "sources.md").read_text()
+    first, *others = re.findall(r"^```yaml\n(.*?)^```", page, re.S | re.M)
+    assert [list(source.tables) for source in read_sources(written(tmp_path, first))] == [["items", "sessions", "events"]]
+    for text in others:
+        assert read_sources(written(tmp_path, text))
