@@ -555,9 +555,22 @@ def test_rows_without_a_watermark_do_not_make_the_sensor_silent(filled):
 
 
 def test_without_the_library_the_extra_is_named(filled, monkeypatch):
-    monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(SourceFailed, match=r"psycopg must be installed: pip install 'ft_assets\[postgres\]'"):
-        filled.pull()
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "psycopg", None)
+        with pytest.raises(SourceFailed, match=r"psycopg must be installed: pip install 'ft_assets\[postgres\]'"):
+            filled.pull()
+
+
+def test_a_text_in_no_encoding_is_told(shop, monkeypatch):
+    shop.execute("create database bytes encoding 'SQL_ASCII' template template0 locale 'C'")
+    try:
+        shop.server.execute("bytes", TABLES[2], r"insert into items values ('i1', E'caf\xe9')")
+        monkeypatch.setenv("SHOP_URL", shop.server.url("bytes"))
+        shop.configure("- {name: shop, url_env: SHOP_URL, items: {relation: items, watermark: updated_at}}")
+        with pytest.raises(SourceFailed, match="shop: invalid byte sequence for encoding"):
+            shop.pull()
+    finally:
+        shop.execute("drop database bytes with (force)")
 
 
 def test_the_ledger_of_pulls_is_a_table_but_no_asset(home):
