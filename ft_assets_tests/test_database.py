@@ -423,9 +423,9 @@ def test_two_pulls_at_once_double_nothing(filled):
 
 KILLED = """
 import os, signal, sys
-from ft_assets import cli, pulls, readers
+from ft_assets import cli, landing, pulls
 
-places = {"land": (readers, "land"), "note": (pulls, "note"), "link": (os, "link"), "compact": (pulls, "_compact")}
+places = {"land": (landing, "land"), "note": (pulls, "note"), "link": (os, "link"), "compact": (pulls, "_compact")}
 module, name = places[sys.argv[1]]
 when, left, real = sys.argv[2], int(sys.argv[3]), getattr(module, name)
 

@@ -33,7 +33,7 @@ AGENTS = [
     "CUBOT_X30 {} %s",
     "robotics",
 ]
-KEY = b"a key"
+KEY = b"a key of these tests only"
 # Limits under which a small log has sessions on either side of each rule.
 LOW = {
     "too_many_events_a_minute": {"limit": 4},
