@@ -412,6 +412,7 @@ class Lake:
 
         def write() -> Commit:
             delta = self._open_for(name, transactions, read_version)
+            before = int(delta.version())
             merge = delta.merge(
                 source,
                 predicate=" and ".join(f"new.{column} = old.{column}" for column in table.key),
@@ -426,6 +427,8 @@ class Lake:
                 .when_not_matched_insert(columns, predicate=f"not new.{GOES}")
                 .execute()
             )
+            if int(delta.version()) == before:  # none of the rows to remove was there: the names still have to be
+                write_deltalake(delta, put, mode="append", commit_properties=_properties(metadata, transactions))
             return Commit(int(delta.version()), put.num_rows)
 
         return _retried(write)
