@@ -19,7 +19,7 @@ from typing import Any
 
 import pyarrow.fs as pafs
 
-from ft_assets import ingestion, journal, landing
+from ft_assets import ingestion, journal
 from ft_assets.lake import Lake
 
 
@@ -52,7 +52,7 @@ def ingest(folder: Path, names: list[str] | None = None) -> None:
 
 
 def die_behind(reached: Callable[[str], bool]) -> None:
-    """In this process, ask behind every step of an ingestion whether to die there; a step is named with its ingestion's file."""
+    """In this process, ask behind every step whether to die there; a step is named with the file of its ingestion."""
     at = ["start"]
 
     def die(step: str) -> None:
