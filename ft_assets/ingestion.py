@@ -122,11 +122,11 @@ def ingest(
         RuntimeError: the books of a file do not balance, or a table would get other rows than they say (a fault of this
             program); nothing of its group was written.
     """
-    done, pending, attempt = Ingested(), list(files), 0
+    done, pending, attempt = Ingested(), list(dict.fromkeys(files)), 0
     journal.clear_abandoned(lake)
     while True:
+        ledger = Ledger(lake)  # first: of the ingestions that it knows, each must be in the tables that are read behind it
         _note(done, journal.apply_pending(lake))
-        ledger = Ledger(lake)
         pending = [file for file in pending if not ledger.holds(file) and file.name not in done.unread]
         if not pending:
             return done
@@ -201,17 +201,15 @@ class _Ingestion:
             self._decide(con)
             books = _balanced_books(con)
             _check_rows(con, books)
-            staging = journal.Staging(self.lake)
+            staging = journal.Staging(self.lake, self.ledger.version)
             try:
                 self._stage(con, staging)
                 released = queries.rows(queries.query(con, "readers/released"))
                 rows = self._ledger_rows(books, copies)
-                staging.commit(
-                    pa.Table.from_pylist(list(rows.values()), schema=INGESTED_FILES.schema), self.metadata, self.ledger.version
-                )
             except BaseException:
                 staging.discard()
                 raise
+            staging.commit(pa.Table.from_pylist(list(rows.values()), schema=INGESTED_FILES.schema), self.metadata)
         self.done.copies.update({row["landed_as"]: row["copy_of"] for row in rows.values() if row["copy_of"] is not None})
         self.done.released.update({row["place"]: row["records"] for row in released})
         self.done.note_books({row["landed_as"]: Books.of_row(row) for row in rows.values()})

@@ -32,7 +32,7 @@ def ingest(lake: Lake, table: str, file: str, *days: dt.date) -> int:
     row = {"search_sessions": session(file, ["a"]), "session_events": event(file, "a"), "items": item(file)}[table]
     metadata = {"affected_days": [day.isoformat() for day in days]}
     if table == "items":
-        return lake.upsert_items_once(table_of(table, [row]), [file], metadata).version
+        return lake.merge_once(table, table_of(table, [row]), [file], metadata).version
     return lake.append_once(table, table_of(table, [row]).to_batches, [file], metadata).version
 
 
