@@ -22,13 +22,12 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-import pyarrow.parquet as pq
+from pyarrow import ipc
 
 from ft_assets.lake import AlreadyDone, Commit, Lake, Overtaken
 from ft_assets.schemas import INGESTED_FILES, table_named
 
 STAGING = "_ingestions"  # Delta keeps its hands off names that begin with _
-ROWS = 65_536
 LOOK_BACK = (8, 128, None)  # commits of the ledger among which the newest ingestion is looked for; at last among all
 ABANDONED = dt.timedelta(days=1)
 BEGAN = "%Y%m%dT%H%M%S"
@@ -94,14 +93,18 @@ class Staging:
         # The stream is closed here: a writer leaves it open, and in an object store a file is not there before.
         with (
             self._files.open_output_stream(_path(self.ingestion, table)) as stream,
-            pq.ParquetWriter(stream, schema, compression="lz4", use_dictionary=False) as writer,
+            ipc.new_file(stream, schema) as writer,  # read once, soon: neither packed nor encoded
         ):
             for batch in rows:
-                writer.write_batch(batch.cast(schema), row_group_size=ROWS)
+                writer.write_batch(batch.cast(schema))
                 count += batch.num_rows
         removed = 0 if remove is None else remove.num_rows
-        if removed:
-            pq.write_table(remove, _path(self.ingestion, table, "removed"), filesystem=self._files)
+        if remove is not None and removed:
+            with (
+                self._files.open_output_stream(_path(self.ingestion, table, "removed")) as stream,
+                ipc.new_file(stream, remove.schema) as writer,
+            ):
+                writer.write_table(remove)
         if count or removed:
             self.changes.append(Change(table, count, removed, tuple(day.isoformat() for day in days), replaces))
         return count
@@ -200,13 +203,15 @@ def _apply(lake: Lake, ingestion: str, change: Change) -> Commit:
     if not (change.removed or change.replaces):
         return lake.append_once(change.table, lambda: _staged(files, ingestion, change.table), names, metadata)
     put = pa.Table.from_batches(_staged(files, ingestion, change.table), table_named(change.table).schema)
-    remove = pq.read_table(_path(ingestion, change.table, "removed"), filesystem=files) if change.removed else None
-    return lake.merge_once(change.table, put, names, metadata, remove=remove)
+    remove = pa.Table.from_batches(list(_staged(files, ingestion, change.table, "removed"))) if change.removed else None
+    days = [dt.date.fromisoformat(day) for day in change.days]
+    return lake.merge_once(change.table, put, names, metadata, remove=remove, days=days)
 
 
-def _staged(files: pafs.FileSystem, ingestion: str, table: str) -> Iterator[pa.RecordBatch]:
-    with files.open_input_file(_path(ingestion, table)) as stream:
-        yield from pq.ParquetFile(stream).iter_batches(ROWS)
+def _staged(files: pafs.FileSystem, ingestion: str, table: str, kind: str = "rows") -> Iterator[pa.RecordBatch]:
+    with files.open_input_file(_path(ingestion, table, kind)) as stream, ipc.open_file(stream) as staged:
+        for number in range(staged.num_record_batches):
+            yield staged.get_batch(number)
 
 
 def _newest(lake: Lake) -> dict[str, Any] | None:
@@ -228,7 +233,7 @@ def _transaction(ingestion: str) -> str:
 
 
 def _path(ingestion: str, table: str, kind: str = "rows") -> str:
-    return f"{STAGING}/{ingestion}/{table}.{kind}.parquet"
+    return f"{STAGING}/{ingestion}/{table}.{kind}.arrow"
 
 
 def _discard(files: pafs.FileSystem, ingestion: str) -> None:

@@ -384,6 +384,7 @@ class Lake:
         metadata: Mapping[str, Any],
         read_version: int | None = None,
         remove: pa.Table | None = None,
+        days: Iterable[dt.date] = (),
     ) -> Commit:
         """Put rows in the place of those with their key, and remove others, exactly once, in one commit.
 
@@ -394,6 +395,7 @@ class Lake:
             metadata: what the rows were made from, kept in the table's log.
             read_version: the version that the rows were compared with, where they were.
             remove: keys of rows that go; a key is not in ``put`` as well.
+            days: of a table kept by day, all days in which such rows may stand: no others are read.
 
         Raises:
             AlreadyDone: another writer was first with one of the names; nothing was written.
@@ -410,13 +412,17 @@ class Lake:
         if not source.num_rows:  # a merge without rows commits nothing, and the names would stay new for ever
             return self.append_once(name, put.to_batches, transactions, metadata, read_version)
         columns = {column: f"new.{column}" for column in table.column_names}
+        places = [f"new.{column} = old.{column}" for column in table.key]
+        if days and "session_date" in table.partition_by:
+            quoted = ", ".join(f"'{day.isoformat()}'" for day in days)
+            places.append(f"old.session_date in ({quoted})")
 
         def write() -> Commit:
             delta = self._open_for(name, transactions, read_version)
             before = int(delta.version())
             merge = delta.merge(
                 source,
-                predicate=" and ".join(f"new.{column} = old.{column}" for column in table.key),
+                predicate=" and ".join(places),
                 source_alias="new",
                 target_alias="old",
                 writer_properties=WRITER,
