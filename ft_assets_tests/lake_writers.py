@@ -18,6 +18,8 @@ from ft_assets.lake import AlreadyDone, Lake
 from ft_assets.schemas import PAIR_FEATURES, SESSION_EVENTS
 from ft_assets_tests.builders import DAY, NOW, event, pair, table_of
 
+DISTINCT = 1_024  # values of a column
+
 
 def write_one_day(barrier: Barrier, roots: list[str], number: int) -> None:
     """In each lake, which does not exist yet, the day of that number."""
@@ -55,7 +57,10 @@ def replace_slowly(root: str, batches: int, rows: int) -> None:
 
 
 def stream_a_large_day(root: str, megabytes: int) -> None:
-    """Replace a day by so much data that does not compress; print its size and how far memory grew, in MB."""
+    """Replace a day by so much data; print its size and how far memory grew, in MB.
+
+    It comes no faster than rows are made: what comes faster than it can be packed, the writer of deltalake 1.6 keeps.
+    """
     rows, random, made = 16_384, np.random.default_rng(0), 0
     day = pa.array([DAY] * rows)
 
@@ -63,9 +68,9 @@ def stream_a_large_day(root: str, megabytes: int) -> None:
         if field.name == "session_date":
             return day
         if field.type == pa.string():
-            noise = random.bytes(12 * rows).hex()
-            return pa.array([noise[start : start + 24] for start in range(0, 24 * rows, 24)])
-        return pa.array(random.random(rows)).cast(field.type, safe=False)
+            noise = random.bytes(12 * DISTINCT).hex()
+            return pa.array([noise[start : start + 24] for start in range(0, 24 * DISTINCT, 24)] * (rows // DISTINCT))
+        return pa.array(np.tile(random.random(DISTINCT), rows // DISTINCT)).cast(field.type, safe=False)
 
     # As many as make up a row group, over and over: making more noise would take longer than writing it.
     batches = [
@@ -77,6 +82,7 @@ def stream_a_large_day(root: str, megabytes: int) -> None:
         nonlocal made
         for batch in itertools.cycle(batches):
             made += batch.nbytes
+            time.sleep(0.02)
             yield batch
             if made >= megabytes * 2**20:
                 return
