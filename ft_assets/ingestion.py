@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -247,11 +247,14 @@ class _Ingestion:
         """Read a file to its end; what stands in the way, or None."""
         digest = hashlib.sha256()
         before = (file.bytes, file.modified_at)
+        faults: list[OSError] = []
         try:
             with file.open() as stream:
-                batches = lines.read_batches(stream, number, digest)
+                batches = _until_fault(lines.read_batches(stream, number, digest), faults)
                 con.register("given_lines", pa.RecordBatchReader.from_batches(lines.LINE_SCHEMA, batches))
                 con.execute("insert into lines from given_lines")
+            if faults:
+                raise faults[0]
             after = file.state()
         except FileNotFoundError:
             return "it vanished while it was read"
@@ -347,6 +350,14 @@ class _Ingestion:
                 "ingested_at": self.now,
             }
         return rows
+
+
+def _until_fault(batches: Iterator[pa.RecordBatch], faults: list[OSError]) -> Iterator[pa.RecordBatch]:
+    """Keep what the disk or the store says: through Arrow and DuckDB it would come as an error of theirs."""
+    try:
+        yield from batches
+    except OSError as error:
+        faults.append(error)
 
 
 def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:
