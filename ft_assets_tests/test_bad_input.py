@@ -12,7 +12,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from ft_assets import checks, ingestion, lines, readers
+from ft_assets import checks, ingestion, lines, queries, readers
 from ft_assets.books import FATES, REASONS
 from ft_assets_tests.shop import DAY, START, Record, Shop, act, click, query, session
 
@@ -416,9 +416,9 @@ def test_books_that_do_not_balance_stop_the_ingestion_before_it_writes(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:
     shop.put("embedding_studio/s.ndjson", [session(), session(query="other"), click(), click(item="b")])
-    read_sql = ingestion.queries.read_sql
+    read_sql = queries.read_sql
     forgetful = read_sql("readers/fates").replace(f"from {table}", f"from {table} where fate <> 'rejected'")
-    monkeypatch.setattr(ingestion.queries, "read_sql", lambda name: forgetful if name == "readers/fates" else read_sql(name))
+    monkeypatch.setattr(queries, "read_sql", lambda name: forgetful if name == "readers/fates" else read_sql(name))
     number = 2 if table == "session_fates" else 4
     with pytest.raises(RuntimeError, match=rf"s\.ndjson, record {number}: 1 records were read, 0 are accounted for"):
         shop.ingest()
@@ -430,9 +430,9 @@ def test_rows_that_differ_from_the_books_stop_the_ingestion_before_it_writes(
     shop: Shop, monkeypatch: pytest.MonkeyPatch, table: str, rows: int
 ) -> None:
     shop.put("embedding_studio/s.ndjson", [session(), click("e1"), click("e2"), "{"])
-    read_sql = ingestion.queries.read_sql
+    read_sql = queries.read_sql
     lossy = f"select * from ({read_sql(f'readers/{table}').rstrip().rstrip(';')}) limit 0"
-    monkeypatch.setattr(ingestion.queries, "read_sql", lambda name: lossy if name == f"readers/{table}" else read_sql(name))
+    monkeypatch.setattr(queries, "read_sql", lambda name: lossy if name == f"readers/{table}" else read_sql(name))
     with pytest.raises(RuntimeError, match=f"{table} must get {rows} rows by the books, got 0; nothing was written"):
         shop.ingest()
     assert all(found == [] for found in shop.all_rows().values())

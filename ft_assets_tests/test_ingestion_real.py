@@ -122,8 +122,8 @@ def test_what_stands_in_both_logs_is_joined_once(tmp_path: Path) -> None:
     chorus, icecat = (done.books_by_file[f"ubi/{path.name}"] for path in paths.values())
     asked = {document["query_id"] for document in documents(paths["icecat-2024-06.tsv"]) if "action_name" not in document}
     assert len({document.get("query_id") for document in documents(paths["chorus-2025.bulk.ndjson"])} & asked) == 71
-    # Of the events in these queries 40 events of icecat's stand in chorus' file too, word for word. There alone they wait; with icecat's queries they are
-    # joined, in icecat's file they are duplicates.
+    # 40 of icecat's events in them stand in chorus' file too, word for word. There alone they wait; with icecat's queries
+    # they are joined, and in icecat's file they are duplicates.
     assert chorus.accepted == {"queries": 396, "impressions": 1999, "events": 416 + 40, "waiting events": 138 - 40}
     assert (icecat.accepted, icecat.duplicate) == ({"queries": 4130, "events": 3119 - 40}, {"events": 1 + 40})
     assert answer(lake, "select count(*), count(distinct event_id) from session_events") == [(3535, 3535)]

@@ -206,7 +206,7 @@ def test_a_line_that_nests_too_deep_is_found_whatever_stands_around_it(
     open_, close = brackets
     levels //= 1 + open_.startswith("[{")
     line = open_ * levels + '"' + "[{" * 60 + '"' + close * levels
-    depth = levels * (1 + open_.startswith("[{"))
+    depth = 2 * levels + 2 if open_.startswith("[{") else levels
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "BLOCK_BYTES", block)
         found = read("\n".join([*before, line, "[1]"]).encode())
