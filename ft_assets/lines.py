@@ -69,7 +69,8 @@ def read_batches(stream: BinaryIO, file_number: int, digest: Digest | None = Non
 
     A line that is not UTF-8, too long, or nests too deep is a line with a problem. A compressed file that ends early or
     is damaged keeps what could be read; what stood in the unfinished line comes last, with the problem
-    ``file_truncated``. A file in UTF-16 is one line with a problem. Memory is bounded by ``LINE_BYTES`` and some blocks, whatever comes.
+    ``file_truncated``. A file in UTF-16 is one line with a problem. Memory is bounded by ``LINE_BYTES`` and some blocks,
+    whatever comes.
 
     Args:
         stream: gives raw bytes; it is read to its end and not closed.

@@ -376,7 +376,7 @@ def test_the_same_id_again_is_a_duplicate_and_with_other_content_a_conflict_also
 
 # Accounting, whatever comes.
 
-ANY_VALUE = st.sampled_from(
+ANY_VALUE: st.SearchStrategy[Any] = st.sampled_from(
     [None, "", " ", "a", "s1", 1, 1.5, True, [], {}, [{}], [1], START, "2024-01-01", "x\ty", "\x00", "{", [click()]]
 )
 ANY_KEYS = ["session_id", "search_query", "created_at", "search_results", "events", "event_id", "object_id", "event_type",
