@@ -1,11 +1,12 @@
 """Split a stream into numbered lines, by bytes: whatever is in them, every line is there and keeps its number.
 
 A block is split as a whole: numpy finds the line ends, and Arrow takes the text as it stands. Only a block that holds what
-no plain log has (bytes that are not UTF-8, a line that is too long) is looked at line by line.
+no plain log has (bytes that are not UTF-8, a line that is too long or nests too deep) is looked at line by line.
 """
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,10 +18,14 @@ import pyarrow as pa
 BLOCK_BYTES = 1 << 19  # so much is read, decompressed and split at a time; it fits the cache of a core
 LINE_BYTES = 16 << 20  # a longer line is refused: it is a file without line ends, not a record
 KEPT_BYTES = 64 << 10  # how much of a refused long line is kept
+DEEPEST = 100  # so many levels are refused: no log is meant that way, and readers of JSON may run out of stack
+PIECE_BYTES = 248  # in which a byte can count, and whole words of eight bytes
 SLICE_ROWS = 1_000
 
 BOM = b"\xef\xbb\xbf"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+OPENING, CLOSING, CASE = ord("{"), ord("}"), ord("{") ^ ord("[")  # one bit tells [ from {, and ] from }
+STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.S)
 DAMAGED = b"\0damaged"  # what the digest of a damaged file ends with: it is not the file that holds just what could be had
 
 LINE_SCHEMA = pa.schema(
@@ -62,9 +67,10 @@ def read_lines(path: Path) -> Iterator[Line]:
 def read_batches(stream: BinaryIO, file_number: int, digest: Digest | None = None) -> Iterator[pa.RecordBatch]:
     """The lines of a plain or gzip stream (told by its first bytes), numbered from 1.
 
-    A line that is not UTF-8, or too long, is a line with a problem. A compressed file that ends early or is damaged
-    keeps what could be read; what stood in the unfinished line comes last, with the problem ``file_truncated``. A file
-    in UTF-16 is one line with a problem. Memory is bounded by ``LINE_BYTES`` and some blocks, whatever comes.
+    A line that is not UTF-8, too long, or nests too deep is a line with a problem. A compressed file that ends early or
+    is damaged keeps what could be read; what stood in the unfinished line comes last, with the problem
+    ``file_truncated``. A file in UTF-16 is one line with a problem. Memory is bounded by ``LINE_BYTES`` and some blocks,
+    whatever comes.
 
     Args:
         stream: gives raw bytes; it is read to its end and not closed.
@@ -139,6 +145,8 @@ class _Lines:
         if self.number == 0 and whole.startswith(BOM):
             whole, ends = whole[len(BOM) :], ends - len(BOM)
         text = np.frombuffer(whole, np.uint8)
+        if _may_nest_too_deep(text):
+            return None
         if (text[ends - 1] == ord("\r")).any():  # at 0 this looks at the last byte, a line end
             # one \r of each line end goes, as one goes from each line
             whole = whole.replace(b"\r\n", b"\n")
@@ -165,6 +173,33 @@ class _Lines:
         return _line(self.number + 1, rest, self.dropped) if rest else None
 
 
+def _may_nest_too_deep(text: np.ndarray[Any, np.dtype[np.uint8]]) -> bool:
+    """Whether lines must be looked at: by counts in pieces of the text, so that it costs little where none nests deep."""
+    unified = text | np.uint8(CASE)
+    opened, closed = _counts(unified, OPENING), _counts(unified, CLOSING)
+    depth = np.cumsum(opened - closed) - (opened - closed)  # before each piece
+    # How far it may rise, from the lowest before: what other lines left open or closed too often is no depth. (Brackets in
+    # strings count here. To hide a depth they would have to close what is open, level by level: then it is let through.)
+    return bool((depth + opened - np.minimum.accumulate(depth - closed)).max() >= DEEPEST)
+
+
+def _counts(text: np.ndarray[Any, np.dtype[np.uint8]], byte: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """How often a byte stands in each piece of ``PIECE_BYTES``."""
+    marks = np.zeros(-(-len(text) // PIECE_BYTES) * PIECE_BYTES, np.bool_)
+    np.equal(text, byte, out=marks[: len(text)])
+    words = marks.view(np.uint64)
+    # eight counts at a time, none of which can outgrow its byte; the product has their sum in its highest byte
+    sums = np.add.reduceat(words, np.arange(0, len(words), PIECE_BYTES // 8))
+    return ((sums * np.uint64(0x0101010101010101)) >> np.uint64(56)).astype(np.int64)
+
+
+def _depth(raw: bytes) -> int:
+    """How many levels a line nests outside of its strings; 0 where brackets are left open: that is no JSON."""
+    unified = np.frombuffer(STRING.sub(b"", raw), np.uint8) | CASE
+    depth = np.cumsum((unified == OPENING).astype(np.int8) - (unified == CLOSING).astype(np.int8), dtype=np.int64)
+    return int(depth.max()) if depth.size and depth[-1] == 0 else 0
+
+
 def _line_ends(text: bytes) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.flatnonzero(np.frombuffer(text, np.uint8) == ord("\n"))
 
@@ -178,10 +213,13 @@ def _line(number: int, raw: bytes, dropped: int) -> Line:
     if number == 1:
         raw = raw.removeprefix(BOM)
     try:
-        return Line(number, raw.decode("utf-8"))
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
         detail = f"a line must be UTF-8, got byte {raw[error.start]:#04x} at offset {error.start}"
         return Line(number, raw.decode("utf-8", "replace"), "not_utf8", detail)
+    if raw.count(b"[") + raw.count(b"{") >= DEEPEST and (depth := _depth(raw)) >= DEEPEST:
+        return Line(number, text, "nested_too_deep", f"a record must nest less than {DEEPEST} levels deep, got {depth}")
+    return Line(number, text)
 
 
 def _utf16_line(first: bytes) -> Line:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ft_assets import cli, readers, schemas
+from ft_assets import books, cli, readers, schemas
 from ft_assets.defs.assets import configurations
 from ft_assets.table_docs import tables_markdown
 
@@ -58,3 +58,10 @@ def test_the_pages_and_pictures_that_the_readme_points_at_are_there():
 
 def test_the_page_of_tables_is_written_from_the_schemas():
     assert (ROOT / "docs" / "tables.md").read_text() == tables_markdown()
+
+
+def test_the_table_of_bad_inputs_has_every_reason_and_no_other():
+    text = (ROOT / "docs" / "ingestion.md").read_text()
+    (table,) = re.findall(r"^\| input \|.*?\n\n", text, re.S | re.M)
+    last_cells = [line.rstrip(" |").rpartition("|")[2] if not line.endswith("| |") else "" for line in table.splitlines()[2:]]
+    assert {code for cell in last_cells for code in re.findall(r"`(\w+)`", cell)} == set(books.REASONS)

@@ -215,6 +215,30 @@ def test_a_bad_line_does_not_spoil_its_block() -> None:
     assert [line.number for line in found if line.problem] == [501]
 
 
+@settings(deadline=None, derandomize=True, max_examples=300)
+@given(
+    levels=st.integers(90, 110),
+    brackets=st.sampled_from([("[", "]"), ('{"a":', "}"), ('[{"b":[1,{"c":2}],"a":', ',"d":[]}]')]),
+    before=st.lists(st.sampled_from(["[" * 7, "]" * 90, "}" * 50, "x" * 200, '{"a": "[[[["}', ""]), max_size=8),
+    block=st.sampled_from([64, 1 << 19]),
+)
+def test_a_line_that_nests_too_deep_is_found_whatever_stands_around_it(
+    levels: int, brackets: tuple[str, str], before: list[str], block: int
+) -> None:
+    open_, close = brackets
+    levels //= 1 + open_.startswith("[{")
+    line = open_ * levels + '"' + "[{" * 60 + '"' + close * levels
+    depth = 2 * levels + 2 if open_.startswith("[{") else levels
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lines, "BLOCK_BYTES", block)
+        found = read("\n".join([*before, line, "[1]"]).encode())
+    problem = found[len(before)].problem
+    assert problem == ("nested_too_deep" if depth >= lines.DEEPEST else None)
+    assert [each.problem for each in found if each is not found[len(before)]] == [None] * (len(before) + 1)
+    if problem:
+        assert (found[len(before)].detail or "").endswith(f"got {depth}")
+
+
 def test_halves_of_a_character_on_two_lines_are_two_bad_lines() -> None:
     assert [line.problem for line in read(b"a\xc3\n\xa9b\n")] == ["not_utf8", "not_utf8"]
 

@@ -29,6 +29,7 @@ listed as (
     select
         file_number,
         record_number,
+        raw,
         flaw,
         flaw_detail(flaw, raw, detail) as detail,
         doc.* exclude (search_results),
@@ -40,13 +41,19 @@ listed as (
 )
 
 select
-    *,
+    * exclude (raw),
     search_query is not null or results is not null as is_session,
     events is not null as is_list,
     not is_session and not is_list and (event_id is not null or object_id is not null or event_type is not null) as is_event,
     list_position(list_transform(results, lambda result: result.item_id is null), true) as no_item,
     list_position(list_transform(results, lambda result: isnan(result.rank)), true) as bad_rank,
-    len(list_distinct(list_transform(results, lambda result: result.item_id))) < len(results) as has_repeated
+    len(list_distinct(list_transform(results, lambda result: result.item_id))) < len(results) as has_repeated,
+    -- what came in the place of a list, a result or a rank: only a message needs it.
+    case
+        when results is null and search_query is not null then json_extract(raw, '$.search_results')
+        when no_item is not null then json_extract(raw, '$.search_results[' || (no_item - 1) || ']')
+        when bad_rank is not null then json_extract(raw, '$.search_results[' || (bad_rank - 1) || '].rank')
+    end as given
 from listed;
 
 -- Without the lists, which stay where they are (session_results).
@@ -76,12 +83,16 @@ judged as (
                 broken(session_id is null, 'missing_session_id', 'session_id must be a text or a number' || came(given_id)),
                 broken(is_blank(query_text), 'missing_query', 'search_query must be a text that is not blank' || came(search_query)),
                 broken_time(created_at, moment, 'created_at'),
-                broken(results is null, 'missing_results', 'search_results must be a list, got none'),
+                broken(results is null, 'missing_results', 'search_results must be a list' || came(given)),
                 broken(
-                    no_item is not null, 'missing_item_id', 'every result must have an object_id, result ' || no_item || ' has none'
+                    no_item is not null,
+                    'missing_item_id',
+                    'every result must have an object_id, a text or a number; result ' || no_item || ' has none' || came(given)
                 ),
                 broken(
-                    bad_rank is not null, 'bad_rank', 'a rank must be a finite number or null, that of result ' || bad_rank || ' is neither'
+                    bad_rank is not null,
+                    'bad_rank',
+                    'a rank must be a finite number or null, that of result ' || bad_rank || ' is neither' || came(given)
                 ),
                 broken(
                     has_repeated,

@@ -1,7 +1,7 @@
 -- Words that the readers share. Variables: earliest_time, latest_time (what lies outside is a mistake of the log).
 
 -- The text of a JSON scalar: ids of any kind become strings, whole numbers with their digits as written.
--- Null for an object, an array, null and the empty text.
+-- Null for an object, an array, null, the empty text, and the bare NaN and Infinity that some writers put where nothing is.
 -- Told by the first character of the value's JSON text: that is many times cheaper than parsing each value again.
 create or replace temp macro json_scalar(words) as
     case
@@ -10,7 +10,7 @@ create or replace temp macro json_scalar(words) as
                 when contains(words, '\') then nullif(words::json ->> '$', '')
                 else nullif(substring(words, 2, length(words) - 2), '')
             end
-        when words = 'null' or starts_with(words, '{') or starts_with(words, '[') then null
+        when starts_with(words, '{') or starts_with(words, '[') or words in ('null', 'NaN', 'Infinity', '-Infinity') then null
         -- 1.50 and 1.5 are one number; whole numbers keep every digit.
         when contains(words, '.') or contains(words, 'e') or contains(words, 'E') then from_json(words, '"VARCHAR"')
         else words
@@ -30,7 +30,8 @@ create or replace temp macro is_blank(words) as words is null or regexp_matches(
 create or replace temp macro log_rank(value) as
     case
         when value is null or (value)::varchar = 'null' then null
-        when isfinite(try_cast(value as float)) then try_cast(value as float)
+        -- true would be cast to 1.
+        when isfinite(try_cast(value as float)) and (value)::varchar not in ('true', 'false') then try_cast(value as float)
         else 'nan'::float
     end;
 

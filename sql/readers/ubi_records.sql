@@ -98,7 +98,7 @@ with given as (
     select
         file_number,
         record_number,
-        lower(trim(ubi_action(doc))) as action,
+        nullif(lower(trim(ubi_action(doc))), '') as action,
         -- without an id of its own the event is its content: the log's exports and re-exports repeat it word for word.
         coalesce(ubi_event_id(doc), md5(json(doc)::varchar)) as event_id,
         ubi_query_id(doc) as session_id,
@@ -117,7 +117,8 @@ with given as (
 ),
 
 fields as (
-    select *, log_time(scalar_text(stamp)) as logged_at
+    -- an ordinal that is no finite number says nothing of the order.
+    select * replace (case when isfinite(ordinal) then ordinal end as ordinal), log_time(scalar_text(stamp)) as logged_at
     from given
 ),
 
