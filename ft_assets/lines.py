@@ -12,6 +12,7 @@ import pyarrow as pa
 BLOCK_BYTES = 1 << 20
 BATCH_BYTES = 16 << 20
 LINE_BYTES = 16 << 20  # a longer line is refused: it is a file without line ends, not a record
+GZIP = b"\x1f\x8b"
 KEPT_BYTES = 64 << 10  # how much of a refused long line is kept
 
 LINE_SCHEMA = pa.schema(
@@ -107,12 +108,41 @@ def _line(number: int, raw: bytes, dropped: int) -> Line:
         return Line(number, raw.decode("utf-8", "replace"), "not_utf8", detail)
 
 
+def is_gzip(path: Path) -> bool:
+    """Whether the file is compressed, told by its first bytes."""
+    with path.open("rb") as stream:
+        return stream.read(2) == GZIP
+
+
+def byte_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines as ``read_lines`` numbers them, but as they stand: their bytes with their ends.
+
+    A line longer than ``LINE_BYTES`` comes in pieces of one number; only its last piece has a line end. Of a damaged
+    compressed file, what can be read.
+    """
+    number, rest = 1, b""
+    try:
+        for block in _blocks(path):
+            *whole, last = (rest + block).split(b"\n")
+            for raw in whole:
+                yield number, raw + b"\n"
+                number += 1
+            rest = last
+            if len(rest) > LINE_BYTES:
+                yield number, rest
+                rest = b""
+    except _DamagedError:
+        pass
+    if rest:
+        yield number, rest
+
+
 def _blocks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as stream:
         first = stream.read(BLOCK_BYTES)
-        is_gzip = first.startswith(b"\x1f\x8b")
+        is_compressed = first.startswith(GZIP)
         chunks = _chain(first, iter(lambda: stream.read(BLOCK_BYTES), b""))
-        yield from _inflate(chunks) if is_gzip else chunks
+        yield from _inflate(chunks) if is_compressed else chunks
 
 
 def _chain(first: bytes, others: Iterator[bytes]) -> Iterator[bytes]:

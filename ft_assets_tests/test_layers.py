@@ -17,7 +17,7 @@ ORDER = [
     *("features", "inputs", "records", "losses", "extractor", "datasets"),
     *("schemas", "feeding", "lake", "queries", "identity", "lineage"),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
-    *("lines", "readers", "books", "ingestion"),
+    *("lines", "readers", "books", "ingestion", "traces", "forget_landing", "forget_tables", "forget"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
     *("packing", "engine", "training_data", "fine_tuning"),
     *("check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs"),
