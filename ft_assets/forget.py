@@ -113,13 +113,15 @@ def forget(
 def _pass(lake: Lake, landing: Path, names: frozenset[str], done: Forgotten, on_rewritten: OnRewritten | None) -> bool:
     """Find what there is and remove it; whether there was anything."""
     files = landed_files(landing)
-    done.sessions |= tables.sessions_of(lake, names) | sessions_shown(files, Person(names))
+    shown, is_named = sessions_shown(files, Person(names))
+    done.sessions |= tables.sessions_of(lake, names) | shown
     person = Person(names, frozenset(done.sessions))
+    in_files = files if is_named or person.sessions else []
     before = copy.deepcopy((done.rows, done.files))
-    for file in files:
+    for file in in_files:
         done.note_file(file, blank(file, person, named=False, on_rewritten=on_rewritten))
     _delete_rows(lake, person, done)
-    for file in files:
+    for file in in_files:
         done.note_file(file, blank(file, person, named=True, on_rewritten=on_rewritten))
     return before != (done.rows, done.files)
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from ft_assets.lines import LINE_BYTES, byte_lines, is_gzip
+from ft_assets.lines import byte_blocks, is_gzip
 from ft_assets.readers import LandedFile
 from ft_assets.traces import Person, Trace
 
@@ -58,13 +58,14 @@ class _Plan:
     blanked: Blanked = field(default_factory=Blanked)
 
 
-def sessions_shown(files: Iterable[LandedFile], person: Person) -> set[str]:
-    """The sessions that landed files show to be the person's."""
-    found: set[str] = set()
+def sessions_shown(files: Iterable[LandedFile], person: Person) -> tuple[set[str], bool]:
+    """The sessions that landed files show to be the person's, and whether any line is."""
+    found, is_any = set[str](), False
     for file in files:
-        for _, trace in _traces(file, person):
+        for _, _, trace in _found(file, person):
             found |= trace.sessions
-    return found
+            is_any = True
+    return found, is_any
 
 
 def blank(file: LandedFile, person: Person, *, named: bool, on_rewritten: OnRewritten | None = None) -> Blanked:
@@ -86,13 +87,9 @@ def blank(file: LandedFile, person: Person, *, named: bool, on_rewritten: OnRewr
 
 
 def _plan(file: LandedFile, person: Person, named: bool) -> _Plan:
-    plan, header = _Plan(), 0
-    previous, previous_number = b"", 0
-    for number, line, trace in _numbered(file, person):
-        header = previous_number if _HEADER.match(previous) else 0
-        if number != previous_number:
-            previous, previous_number = (line if len(line) < OVERLAP else b""), number
-        if trace is None or number in plan.lines or (trace.kind == "named" and not named):
+    plan = _Plan()
+    for number, header, trace in _found(file, person):
+        if number in plan.lines or (trace.kind == "named" and not named):
             continue
         plan.lines[number] = trace.rest
         plan.blanked.add(Blanked(not trace.rest and trace.kind != "text", trace.kind == "text", bool(trace.rest)))
@@ -102,17 +99,23 @@ def _plan(file: LandedFile, person: Person, named: bool) -> _Plan:
     return plan
 
 
-def _traces(file: LandedFile, person: Person) -> Iterator[tuple[int, Trace]]:
-    return ((number, trace) for number, _, trace in _numbered(file, person) if trace)
+def _found(file: LandedFile, person: Person) -> Iterator[tuple[int, int, Trace]]:
+    """The lines that are the person's: their number, that of the bulk header before them or 0, and why.
 
-
-def _numbered(file: LandedFile, person: Person) -> Iterator[tuple[int, bytes, Trace | None]]:
-    """The lines with what makes them the person's. One that is too long comes in pieces, each with the end before it."""
-    last, tail = 0, b""
-    for number, piece in byte_lines(file.path):
-        text = tail + piece if number == last else piece
-        yield number, piece, person.trace_in(text, file.format)
-        last, tail = number, (text[-OVERLAP:] if len(piece) > LINE_BYTES else b"")
+    A line that is too long comes in pieces, perhaps more than once; each is looked at with the end of the one before.
+    """
+    before, tail = b"", b""
+    for first, block in byte_blocks(file.path):
+        if person.may_be_in(tail + block):
+            previous = before
+            for number, line in enumerate((tail + block).removesuffix(b"\n").split(b"\n"), first):
+                if trace := person.trace_in(line, file.format):
+                    yield number, (number - 1 if _HEADER.match(previous) else 0), trace
+                previous = line
+        if block.endswith(b"\n"):
+            before, tail = block[:-1].rpartition(b"\n")[2][:OVERLAP], b""
+        else:
+            tail = (tail + block)[-OVERLAP:]
 
 
 def _without(path: Path, lines: dict[int, str]) -> Iterator[bytes]:
@@ -122,13 +125,11 @@ def _without(path: Path, lines: dict[int, str]) -> Iterator[bytes]:
 
 
 def _replaced(path: Path, lines: dict[int, str]) -> Iterator[bytes]:
-    for number, piece in byte_lines(path):
-        if number not in lines:
-            yield piece
-        elif piece.endswith(b"\n"):
-            yield lines[number].encode() + b"\n"
-        elif lines[number]:
-            yield lines[number].encode()
+    for first, block in byte_blocks(path):
+        pieces = block.split(b"\n")  # what stands behind the last line end is a line of its own, or nothing
+        for number in lines.keys() & set(range(first, first + len(pieces))):
+            pieces[number - first] = lines[number].encode() if number - first < len(pieces) - 1 or pieces[-1] else b""
+        yield b"\n".join(pieces)
 
 
 class _Collected:

@@ -80,13 +80,14 @@ class Person:
         bare = [rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in self.names if len(name) >= WORD_LENGTH]
         return re.compile("|".join(quoted + bare))
 
-    def may_be_in(self, line: bytes) -> bool:
-        """Whether it is worth while to read the line: a quick look that passes over none of the person's."""
-        if any(needle in line for needle in self._needles) or self._escape in line:
+    def may_be_in(self, lines: bytes) -> bool:
+        """Whether it is worth while to read a line, or several: a quick look that passes over none of the person's."""
+        if self._escape in lines or any(needle in lines for needle in self._needles):
             return True
-        if not self._session_needles:
-            return False
-        return any((quoted or bare) in self._session_needles for quoted, bare in _SESSION.findall(line))
+        return bool(self._session_needles) and self._names_session(lines)
+
+    def _names_session(self, lines: bytes) -> bool:
+        return any((quoted or bare) in self._session_needles for quoted, bare in _SESSION.findall(lines))
 
     def trace_in(self, line: bytes, format: str) -> Trace | None:  # noqa: A002 (the landing place's word)
         """What makes a line the person's; None if nothing does.
@@ -137,9 +138,7 @@ class Person:
     def _trace_in_text(self, text: str, line: bytes, fields: frozenset[str]) -> Trace | None:
         if self._words.search(text):
             return Trace("text")
-        if fields and any((quoted or bare) in self._session_needles for quoted, bare in _SESSION.findall(line)):
-            return Trace("text")
-        return None
+        return Trace("text") if fields and self._names_session(line) else None
 
 
 def _scalars(value: Any, name: str = "", is_user: bool = False) -> Iterator[_Scalar]:

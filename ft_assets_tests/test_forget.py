@@ -60,12 +60,20 @@ def of_others(found: list[str]) -> list[str]:
     return [row for row in found if not any(mark in row for mark in marks)]
 
 
-@pytest.fixture
-def made(home):
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
     """A home in which one person's days were run among those of others."""
+    home = Home(tmp_path_factory.mktemp("forget") / "home")
     person.land(home.landing)
     run(home)
     return home
+
+
+@pytest.fixture
+def made(made_once, tmp_path):
+    """The same, to do with as one likes."""
+    shutil.copytree(made_once.path, tmp_path / "home")
+    return Home(tmp_path / "home")
 
 
 def everything(lake: Lake) -> dict[str, list[str]]:
@@ -384,7 +392,6 @@ def test_line_ends_marks_and_bytes_that_are_no_text_stay_where_they_are(tmp_path
 
 def test_a_line_that_is_too_long_goes_where_it_holds_the_id_anywhere(tmp_path, monkeypatch):
     monkeypatch.setattr("ft_assets.lines.LINE_BYTES", 1 << 20)
-    monkeypatch.setattr("ft_assets.forget_landing.LINE_BYTES", 1 << 20)
     words = b"x" * (2 << 20)
     for place in (0, 1 << 20, (1 << 20) + 7, (2 << 20) - 5, 2 << 20):
         long = words[:place] + b' "user-1" ' + words[place:]
@@ -495,7 +502,7 @@ def test_a_command_that_is_killed_at_any_moment_is_finished_by_the_next(home):
         "forget(home.lake, home.landing, sys.argv[2], sys.argv[3].encode(), alone=True); print('done', flush=True)"
     )
     kills = 0
-    for milliseconds in range(20, 2_000, 60):
+    for milliseconds in range(20, 2_000, 120):
         child = subprocess.Popen(
             [sys.executable, "-c", code, str(home.path), USER, KEY.decode()], stdout=subprocess.PIPE, text=True
         )

@@ -1,16 +1,23 @@
 """The lake in an object store: the same runs, the tables behind ``FT_ASSETS_LAKE``."""
 
 import datetime as dt
+import io
+import os
 import subprocess
 import sys
 import time
 import urllib.request
 
+import pyarrow.parquet as pq
 import pytest
 
 from ft_assets import headless, read_table, schemas
-from ft_assets.lake import Home
+from ft_assets.forget import forget
+from ft_assets.ingestion import ingest, new_files
+from ft_assets.lake import Home, Lake
 from ft_assets.simulate import simulate
+from ft_assets_tests import person
+from ft_assets_tests.builders import table_of, vector
 from ft_assets_tests.dagster_ui import free_port
 
 pytest.importorskip("moto.server", reason="moto[server] stands in for S3")
@@ -64,3 +71,39 @@ def test_a_lake_in_an_object_store_holds_what_a_local_one_does(home, bucket, mon
     assert made[None][0] == made[bucket][0]
     assert made[None][1].equals(made[bucket][1])
     assert made[bucket][1].num_rows > 0
+
+
+def objects(bucket: str) -> dict[str, bytes]:
+    """Every object under the lake, Parquet files with what is in them."""
+    boto3 = pytest.importorskip("boto3")
+    store = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    name, prefix = bucket.removeprefix("s3://").split("/", 1)
+    found = {}
+    for page in store.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix):
+        for entry in page.get("Contents", []):
+            data = store.get_object(Bucket=name, Key=entry["Key"])["Body"].read()
+            rows = str(pq.read_table(io.BytesIO(data)).to_pylist()).encode() if data.startswith(b"PAR1") else b""
+            found[entry["Key"]] = data + rows
+    return found
+
+
+@pytest.mark.slow
+def test_who_is_forgotten_is_in_no_object_of_the_store(home, bucket):
+    person.land(home.landing)
+    lake = Lake(bucket)
+    ingest(lake, new_files(lake, home.landing))
+    lake.append("text_vectors", table_of("text_vectors", [vector(person.QUERIES[0], "query"), vector("tea", "query")]), {})
+    before = objects(bucket)
+    told = [key for key, data in before.items() if any(needle in data for needle in person.needles())]
+    assert len(told) >= 5
+    done = forget(lake, home.landing, person.USER, b"a key of sixteen", alone=True)
+    assert done.rows["search_sessions"] == 3
+    after = objects(bucket)
+    assert [key for key, data in after.items() if any(needle in data for needle in person.needles())] == []
+    assert sum(done.history.values()) >= len(told)
+    assert lake.slice("search_sessions").row_count == 4
+    assert lake.slice("text_vectors").row_count == 1
+    again = forget(lake, home.landing, person.USER, b"a key of sixteen", alone=True)
+    assert again.is_empty
+    assert not again.history
+    assert objects(bucket) == after
