@@ -74,12 +74,15 @@ def delete_users(lake: Lake, table: Table, names: Iterable[str]) -> int:
 
 
 def delete_raw(lake: Lake, table: Table, person: Person) -> int:
-    """Delete the rows whose raw record is the person's."""
+    """Delete the rows whose raw record is the person's, or whose detail quotes one that is."""
     found: set[str] = set()
-    for batch in lake.slice(table.name).batches(columns=["raw", "source_file"]):
-        for raw, file in zip(batch["raw"].to_pylist(), batch["source_file"].to_pylist(), strict=True):
-            if raw is not None and person.trace_in(raw.encode("utf-8", "surrogatepass"), (file or "").split("/", 1)[0]):
-                found.add(raw)
+    columns: list[str] = [name for name in table.column_names if name in ("raw", "source_file", "detail")]
+    for batch in lake.slice(table.name).batches(columns=columns):
+        for row in batch.to_pylist():
+            format_ = (row.get("source_file") or "").split("/", 1)[0]
+            texts = ((row["raw"] or "").encode("utf-8", "surrogatepass"), (row.get("detail") or "").encode())
+            if any(text and person.trace_in(text, format_) for text in texts):
+                found.add(row["raw"])
     return _delete(lake, table, _keys("raw", found), {})
 
 
@@ -188,7 +191,7 @@ def _delete(lake: Lake, table: Table, keys: pa.Table, metadata: Mapping[str, Any
 
 
 def _keys(column: str, values: Iterable[str]) -> pa.Table:
-    return pa.table({column: pa.array(sorted(set(values)), pa.string())})
+    return pa.table({column: pa.array(sorted({value for value in values if value is not None}), pa.string())})
 
 
 def _count(relation: Any) -> int:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
 import pytest
@@ -324,6 +325,41 @@ def test_an_unused_home_has_nothing_to_forget(home):
     assert forget(home.lake, home.landing, USER, KEY).is_empty
 
 
+def test_a_refused_record_goes_when_its_detail_names_the_person(tmp_path):
+    refused = [
+        rejected(1, raw='{"user_id": null, "a', detail=f'must be one JSON object, got {{"user_id": "{USER}", "a'),
+        rejected(2, raw='{"user_id": null, "b', detail='must be one JSON object, got {"user_id": "other", "b'),
+    ]
+    lake = make_lake(tmp_path, rejected_records=table_of("rejected_records", refused))
+    assert forget(lake, tmp_path / "landing", USER, None).rows == {"rejected_records": 1}
+    assert lake.slice("rejected_records").to_table()["record_number"].to_pylist() == [2]
+
+
+def test_an_ingestion_that_commits_all_the_while_loses_nothing(tmp_path):
+    mine = [session(f"s-{MARK}-{n}", ["a"], user_id=CODE, day=day) for n, day in enumerate((DAY, NEXT_DAY))]
+    lake = make_lake(
+        tmp_path,
+        search_sessions=table_of("search_sessions", mine),
+        session_events=table_of("session_events", [event(f"s-{MARK}-0", "a")]),
+    )
+
+    def ingest_others():
+        for number in range(25):
+            lake.append("search_sessions", table_of("search_sessions", [session(f"s-{number}", ["a"])]), {})
+            lake.append("session_events", table_of("session_events", [event(f"s-{number}", "a")]), {})
+
+    with ThreadPoolExecutor(1) as pool:
+        others = pool.submit(ingest_others)
+        done = forget(lake, tmp_path / "landing", USER, KEY)
+        others.result()
+    assert done.rows == {"search_sessions": 2, "session_events": 1}
+    expected = sorted(f"s-{number}" for number in range(25))
+    for name in ("search_sessions", "session_events"):
+        assert sorted(lake.slice(name).to_table()["session_id"].to_pylist()) == expected
+    forget(lake, tmp_path / "landing", USER, KEY, alone=True)
+    assert person.traces(tmp_path, CODE) == []
+
+
 # --- landed lines ---
 
 
@@ -472,6 +508,18 @@ def test_the_command_works_beside_no_run(home):
         done = CliRunner().invoke(cli.main, ["--home", str(home.path), "forget", USER, "--yes"])
     assert done.exit_code == 1
     assert "an ft-assets run is at work" in done.output
+    assert person.traces(home.landing)
+
+
+def test_the_command_does_not_begin_while_dagster_runs_something(home):
+    import dagster as dg
+
+    person.land(home.landing)
+    with headless.instance_of(home) as instance:
+        instance.add_run(dg.DagsterRun("ingestion_job", status=dg.DagsterRunStatus.STARTED))
+    done = CliRunner().invoke(cli.main, ["--home", str(home.path), "forget", USER, "--yes"])
+    assert done.exit_code == 1
+    assert "runs of Dagster are under way" in done.output
     assert person.traces(home.landing)
 
 
