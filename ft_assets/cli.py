@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 import click
@@ -28,7 +29,7 @@ def _told(command: F) -> F:
     def told(*arguments: Any, **options: Any) -> Any:
         try:
             return command(*arguments, **options)
-        except (FileExistsError, FileNotFoundError, KeyError, ValueError) as error:
+        except (OSError, KeyError, ValueError) as error:
             if os.environ.get("FT_ASSETS_TRACEBACK"):
                 raise
             raise click.ClickException(str(error.args[0] if isinstance(error, KeyError) else error)) from error
@@ -57,10 +58,10 @@ def main(context: click.Context, home: Path | None) -> None:
 @_told
 def land(home: Home, format_: str, paths: tuple[Path, ...]) -> None:
     """Put files into the landing place, atomically. A folder stands for the files in it."""
-    from ft_assets import readers
+    from ft_assets import landing
 
     is_guessed = format_ == "auto"
-    landed = readers.land_by_guess(home.landing, paths) if is_guessed else readers.land(home.landing, format_, paths)
+    landed = landing.land_by_guess(home.landing, paths) if is_guessed else landing.land(home.landing, format_, paths)
     click.echo(f"landed {len(landed)} {'file' if len(landed) == 1 else 'files'} in {home.landing}")
 
 
@@ -72,10 +73,16 @@ def land(home: Home, format_: str, paths: tuple[Path, ...]) -> None:
 @_told
 def simulate(home: Home, days: int, sessions: int, seed: int) -> None:
     """Land a catalogue and days of sessions drawn from a stated click model."""
+    from ft_assets.landing import land as land_
+    from ft_assets.landing import landed_files
     from ft_assets.simulate import simulate as simulate_
 
-    there = set(home.landing.glob("*/*"))
-    files = simulate_(home.landing, days=days, sessions=sessions, seed=seed)
+    there = {file.path for file in landed_files(home.landing)}
+    with TemporaryDirectory() as folder:
+        place = home.landing if isinstance(home.landing, Path) else Path(folder)
+        files: list[Any] = simulate_(place, days=days, sessions=sessions, seed=seed)
+        if place != home.landing:
+            files = [path for below in sorted(place.iterdir()) for path in land_(home.landing, below.name, [below])]
     written = "" if set(files) - there else " that were there already"
     click.echo(f"simulated {days} days of {sessions} sessions (seed {seed}): {len(files)} files in {home.landing}{written}")
 

@@ -6,25 +6,24 @@ it is, but a compressed file that ended early ends soundly after its replacement
 
 from __future__ import annotations
 
-import datetime as dt
 import gzip
+import hashlib
 import os
 import re
-import secrets
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import BinaryIO, NamedTuple, cast
 
-from ft_assets.lines import byte_blocks, is_gzip
-from ft_assets.readers import LandedFile
+from ft_assets import landing
+from ft_assets.landing import LandedFile
+from ft_assets.lines import GZIP, UTF16_BOMS, byte_blocks
+from ft_assets.places import Folder, ObjectStore, Place, State, place_at
 from ft_assets.traces import Person, Trace
 
-# Told of each file that was replaced: its name, and its bytes and time of change from now on.
-OnRewritten = Callable[[str, int, dt.datetime], None]
 OVERLAP = 1 << 16
-LEFTOVER = re.compile(r"^\..+\.[0-9a-f]{8}\.tmp$")  # what a killed landing, or a killed replacement, leaves
+LEFTOVER = re.compile(r"^\.(?:[0-9a-f]{16}|.+\.[0-9a-f]{8})\.tmp$")  # what a killed landing, or a killed replacement, leaves
 STALE_SECONDS = 3_600
 _HEADER = re.compile(rb'^\s*\{\s*"(?:index|create|update|delete)"\s*:')
 
@@ -51,85 +50,158 @@ class Blanked:
 
 
 @dataclass
-class _Plan:
-    """What each line of a file becomes, by number; lines that are not named stay."""
+class Plan:
+    """What is to be taken out of a file.
+
+    Attributes:
+        lines: what lines become, by number; lines that are not named stay.
+        blanked: the same, counted.
+    """
 
     lines: dict[int, str] = field(default_factory=dict)
     blanked: Blanked = field(default_factory=Blanked)
 
 
-def sessions_shown(files: Iterable[LandedFile], person: Person) -> tuple[set[str], bool]:
-    """The sessions that landed files show to be the person's, and whether any line is."""
-    found, is_any = set[str](), False
-    for file in files:
-        for _, _, trace in _found(file, person):
-            found |= trace.sessions
-            is_any = True
-    return found, is_any
+class Delivery(NamedTuple):
+    """As what the lake knows a landed file.
 
-
-def blank(file: LandedFile, person: Person, *, named: bool, on_rewritten: OnRewritten | None = None) -> Blanked:
-    """Empty the person's lines of a file.
-
-    Args:
-        file: where they may be.
-        person: with all sessions.
-        named: also the lines that name the person. They go last of all files: until then they tell which sessions are
-            the person's, so that whatever is killed can be taken up again.
-        on_rewritten: told when the file was replaced.
+    Attributes:
+        source_file: what rows say that they come from.
+        formats: as which the same content was delivered: all its copies are rewritten alike.
     """
-    plan = _plan(file, person, named)
-    if plan.lines:
-        size, modified_at = replace(file.path, _without(file.path, plan.lines))
-        if on_rewritten:
-            on_rewritten(file.name, size, modified_at)
-    return plan.blanked
+
+    source_file: str
+    formats: tuple[str, ...]
 
 
-def _plan(file: LandedFile, person: Person, named: bool) -> _Plan:
-    plan = _Plan()
-    for number, header, trace in _found(file, person):
-        if number in plan.lines or (trace.kind == "named" and not named):
-            continue
-        plan.lines[number] = trace.rest
-        plan.blanked.add(Blanked(not trace.rest and trace.kind != "text", trace.kind == "text", bool(trace.rest)))
-        if header and header not in plan.lines and not trace.rest:
-            plan.lines[header] = ""
-            plan.blanked.records += 1
-    return plan
+@dataclass
+class Shown:
+    """What landed lines that name the person tell.
 
-
-def _found(file: LandedFile, person: Person) -> Iterator[tuple[int, int, Trace]]:
-    """The lines that are the person's: their number, that of the bulk header before them or 0, and why.
-
-    A line that is too long comes in pieces, perhaps more than once; each is looked at with the end of the one before.
+    Attributes:
+        is_any: whether there are any.
+        sessions: those that they show to be the person's.
+        places: source_file and number of lines that are nobody else's.
     """
-    before, tail = b"", b""
-    for first, block in byte_blocks(file.path):
-        if person.may_be_in(tail + block):
-            previous = before
-            for number, line in enumerate((tail + block).removesuffix(b"\n").split(b"\n"), first):
-                if trace := person.trace_in(line, file.format):
-                    yield number, (number - 1 if _HEADER.match(previous) else 0), trace
-                previous = line
-        if block.endswith(b"\n"):
-            before, tail = block[:-1].rpartition(b"\n")[2][:OVERLAP], b""
-        else:
-            tail = (tail + block)[-OVERLAP:]
+
+    is_any: bool = False
+    sessions: set[str] = field(default_factory=set)
+    places: set[tuple[str, int]] = field(default_factory=set)
 
 
-def _without(path: Path, lines: dict[int, str]) -> Iterator[bytes]:
-    """The bytes of a file, some of its lines replaced; every line end stays where it was."""
-    chunks = _replaced(path, lines)
-    return _compressed(chunks) if is_gzip(path) else chunks
+@dataclass(frozen=True)
+class Landed:
+    """The landed files that are looked at.
+
+    Attributes:
+        files: as ``landing.landed_files`` gives them.
+        deliveries: by name, of those that have been ingested as they are.
+    """
+
+    files: list[LandedFile]
+    deliveries: Mapping[str, Delivery] = field(default_factory=dict)
+
+    def traces(self, file: LandedFile, person: Person) -> Iterator[tuple[int, int, Trace]]:
+        """The lines that are the person's: their number, that of the bulk header before them or 0, and why.
+
+        A line that is too long comes in pieces, perhaps more than once; each is looked at with the end of the one before.
+        """
+        formats = self.deliveries[file.name].formats if file.name in self.deliveries else (file.format,)
+        before, tail = b"", b""
+        for first, block in _blocks(file):
+            if person.may_be_in(tail + block):
+                previous = before
+                for number, line in enumerate((tail + block).removesuffix(b"\n").split(b"\n"), first):
+                    if trace := next((found for format_ in formats if (found := person.trace_in(line, format_))), None):
+                        yield number, (number - 1 if _HEADER.match(previous) else 0), trace
+                    previous = line
+            if block.endswith(b"\n"):
+                before, tail = block[:-1].rpartition(b"\n")[2][:OVERLAP], b""
+            else:
+                tail = (tail + block)[-OVERLAP:]
+
+    def shown(self, person: Person) -> Shown:
+        """What the files tell of the person."""
+        shown = Shown()
+        for file in self.files:
+            delivery = self.deliveries.get(file.name)
+            for number, _, trace in self.traces(file, person):
+                shown.is_any = True
+                shown.sessions |= trace.sessions
+                if delivery and not trace.rest:
+                    shown.places.add((delivery.source_file, number))
+        return shown
+
+    def plan(self, file: LandedFile, person: Person, *, named: bool) -> Plan:
+        """What is to be taken out of a file.
+
+        Args:
+            file: where they may be.
+            person: with all sessions.
+            named: also the lines that name the person, or may do so. They go last of all files: until then they tell which
+                sessions and refused records are the person's, so that whatever is killed can be taken up again.
+        """
+        plan = Plan()
+        for number, header, trace in self.traces(file, person):
+            if number in plan.lines or (trace.kind != "session" and not named):
+                continue
+            plan.lines[number] = trace.rest
+            plan.blanked.add(Blanked(not trace.rest and trace.kind != "text", trace.kind == "text", bool(trace.rest)))
+            if header and header not in plan.lines and not trace.rest:
+                plan.lines[header] = ""
+                plan.blanked.records += 1
+        return plan
 
 
-def _replaced(path: Path, lines: dict[int, str]) -> Iterator[bytes]:
-    for first, block in byte_blocks(path):
-        pieces = block.split(b"\n")  # what stands behind the last line end is a line of its own, or nothing
-        for number in lines.keys() & set(range(first, first + len(pieces))):
-            pieces[number - first] = lines[number].encode() if number - first < len(pieces) - 1 or pieces[-1] else b""
-        yield b"\n".join(pieces)
+def content_after(file: LandedFile, plan: Plan) -> str:
+    """The digest of what the file will hold, as the ledger of ingested files has it."""
+    digest = hashlib.sha256()
+    for block in _replaced(file, plan.lines):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def rewrite(file: LandedFile, plan: Plan) -> bool:
+    """Put the file without what is to go in its place; False where others changed it meanwhile, or it is gone."""
+    if file.state() != (file.bytes, file.modified_at):
+        return False
+    chunks = _replaced(file, plan.lines)
+    try:
+        landing.replace(file, _compressed(chunks) if _begins(file, GZIP) else chunks)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def in_utf16(files: Iterable[LandedFile]) -> list[str]:
+    """The files that are refused as a whole, and that no person is looked for in."""
+    return [file.name for file in files if _begins(file, *UTF16_BOMS)]
+
+
+def _begins(file: LandedFile, *marks: bytes) -> bool:
+    try:
+        with file.open() as stream:
+            return stream.read(2) in marks
+    except FileNotFoundError:
+        return False
+
+
+def _blocks(file: LandedFile) -> Iterator[tuple[int, bytes]]:
+    try:
+        with file.open() as stream:
+            yield from byte_blocks(stream)
+    except FileNotFoundError:  # it is gone, and what it held with it
+        return
+
+
+def _replaced(file: LandedFile, lines: dict[int, str]) -> Iterator[bytes]:
+    """The bytes of a file, decompressed, some of its lines replaced; every line end stays where it was."""
+    with file.open() as stream:
+        for first, block in byte_blocks(stream):
+            pieces = block.split(b"\n")  # what stands behind the last line end is a line of its own, or nothing
+            for number in lines.keys() & set(range(first, first + len(pieces))):
+                pieces[number - first] = lines[number].encode() if number - first < len(pieces) - 1 or pieces[-1] else b""
+            yield b"\n".join(pieces)
 
 
 class _Collected:
@@ -159,48 +231,40 @@ def _compressed(chunks: Iterable[bytes]) -> Iterator[bytes]:
     yield out.taken()
 
 
-def replace(path: Path, data_chunks: Iterable[bytes]) -> tuple[int, dt.datetime]:
-    """Put other bytes in the place of a landed file: readers see the old file or the new one.
-
-    Returns:
-        Its bytes and its time of change.
-    """
-    target = path.resolve()  # a link in the landing place stays one
-    pending = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with pending.open("wb") as writer:
-            for chunk in data_chunks:
-                writer.write(chunk)
-            writer.flush()
-            os.fsync(writer.fileno())
-        pending.chmod(target.stat().st_mode & 0o7777)
-        pending.replace(target)
-    finally:
-        pending.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-    stat = target.stat()
-    return stat.st_size, dt.datetime.fromtimestamp(stat.st_mtime, dt.UTC)
-
-
-def remove_leftovers(landing: Path, before: float) -> list[str]:
+def remove_leftovers(place: Path | str, before: float) -> list[str]:
     """Delete what killed landings and replacements left: half-written copies that nobody will ever read.
 
     Args:
-        landing: the landing place.
+        place: the landing place.
         before: seconds since 1970; younger ones may be at work.
     """
+    at = place_at(place)
     removed = []
-    for path in sorted(landing.rglob(".*.tmp")) if landing.is_dir() else ():
-        if LEFTOVER.match(path.name) and path.is_file() and path.stat().st_mtime < before:
-            path.unlink(missing_ok=True)
-            removed.append(path.relative_to(landing).as_posix())
+    for path in _leftovers(at):
+        (state,) = at.look([path])
+        if isinstance(state, State) and state.modified_at.timestamp() < before:
+            if isinstance(at, ObjectStore):
+                name = str(path).rsplit("/", 1)[-1]
+                at.file_system.delete_file(f"{at.root}/{name}")
+            else:
+                name = os.path.relpath(path, Path(place).resolve())
+                Path(path).unlink(missing_ok=True)
+            removed.append(name)
     return removed
+
+
+def _leftovers(place: Place) -> list[Path | str]:
+    """A folder has them beside their targets, which may be behind links; an object store at its root."""
+    if not isinstance(place, Folder):
+        return [place.path(Path(name)) for name in place.entries() if LEFTOVER.match(name)]
+    found: set[Path] = set()
+    for root, _, names in os.walk(place.root, followlinks=True):
+        found.update(Path(root).resolve() / name for name in names if LEFTOVER.match(name))
+        beside = {path.resolve().parent for path in (Path(root, name) for name in names) if path.is_symlink()}
+        found.update(path for folder in beside if folder.is_dir() for path in folder.iterdir() if LEFTOVER.match(path.name))
+    return [*sorted(found)]
 
 
 def stale_before(alone: bool) -> float:
     """Before when an unfinished file is no longer anybody's: now if nobody else is at work, else an hour ago."""
-    return time.time() - (0 if alone else STALE_SECONDS)
+    return time.time() + (STALE_SECONDS if alone else -STALE_SECONDS)  # an object store has a clock of its own

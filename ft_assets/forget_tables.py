@@ -73,17 +73,44 @@ def delete_users(lake: Lake, table: Table, names: Iterable[str]) -> int:
     return _delete(lake, table, _keys("user_id", names), {})
 
 
-def delete_raw(lake: Lake, table: Table, person: Person) -> int:
-    """Delete the rows whose raw record is the person's, or whose detail quotes one that is."""
-    found: set[str] = set()
+def raw_of(lake: Lake, table: Table, person: Person) -> tuple[dict[str, str], set[str]]:
+    """The raw records of a table that are the person's, or whose detail quotes one that is, and the sessions they show.
+
+    Each with what stays of it, where others share it.
+    """
+    found, sessions = dict[str, str](), set[str]()
     columns: list[str] = [name for name in table.column_names if name in ("raw", "source_file", "detail")]
     for batch in lake.slice(table.name).batches(columns=columns):
         for row in batch.to_pylist():
             format_ = (row.get("source_file") or "").split("/", 1)[0]
             texts = ((row["raw"] or "").encode("utf-8", "surrogatepass"), (row.get("detail") or "").encode())
-            if any(text and person.trace_in(text, format_) for text in texts):
-                found.add(row["raw"])
-    return _delete(lake, table, _keys("raw", found), {})
+            for trace in (person.trace_in(text, format_) for text in texts if text):
+                if trace and found.setdefault(row["raw"], trace.rest):
+                    found[row["raw"]] = trace.rest
+                sessions |= trace.sessions if trace else set()
+    return found, sessions
+
+
+def delete_raw(lake: Lake, table: Table, person: Person, places: Iterable[tuple[str, int]] = ()) -> int:
+    """Delete the rows whose raw record is the person's, or whose detail quotes one that is; others lose the person's part.
+
+    Args:
+        lake: the tables.
+        table: one with raw records.
+        person: with all sessions.
+        places: source_file and record_number of records that are known to be the person's: without a key, nothing in the
+            row need say so.
+    """
+    found, _ = raw_of(lake, table, person)
+    shared = {raw: rest for raw, rest in found.items() if rest}
+    if shared:
+        texts = [pa.array(part, pa.string()) for part in (shared.keys(), shared.values())]
+        _merge(lake, table, pa.table(texts, names=["raw", "rest"]), ["raw"], {})
+    deleted = _delete(lake, table, _keys("raw", found.keys() - shared.keys()), {})
+    ordered = sorted(places)
+    numbers = pa.array([number for _, number in ordered], pa.int64())
+    names = pa.array([name for name, _ in ordered], pa.string())
+    return deleted + _delete(lake, table, pa.table({"source_file": names, "record_number": numbers}), {})
 
 
 def delete_irrelevant_pairs(lake: Lake, table: Table, days: list[dt.date]) -> int:
@@ -176,16 +203,24 @@ def _delete(lake: Lake, table: Table, keys: pa.Table, metadata: Mapping[str, Any
         if not _count(con.sql(f"select count(*) from {table.name} semi join keys using ({', '.join(keys.column_names)})")):
             return 0
 
+    return _merge(lake, table, keys, keys.column_names, metadata)
+
+
+def _merge(lake: Lake, table: Table, rows: pa.Table, keys: list[str], metadata: Mapping[str, Any]) -> int:
+    """Delete the rows that agree in their keys, or let the rest take the place of their raw; how many were deleted."""
+
     def merge() -> int:
         merger = lake.open(table.name).merge(
-            keys,
-            predicate=" and ".join(f"old.{name} = gone.{name}" for name in keys.column_names),
+            rows,
+            predicate=" and ".join(f"old.{name} = gone.{name}" for name in keys),
             source_alias="gone",
             target_alias="old",
             writer_properties=WRITER,
             commit_properties=_stating(metadata),
         )
-        return int(merger.when_matched_delete().execute()["num_target_rows_deleted"])
+        is_update = "rest" in rows.column_names
+        matched = merger.when_matched_update({"raw": "gone.rest"}) if is_update else merger.when_matched_delete()
+        return int(matched.execute()["num_target_rows_deleted"])
 
     return _retried(merge)
 

@@ -73,9 +73,11 @@ def prepare_instance(home: Home) -> None:
     (home.dagster / "workspace.yaml").write_text(WORKSPACE, encoding="utf-8")
     os.environ["DAGSTER_HOME"] = str(home.dagster)
     os.environ["FT_ASSETS_HOME"] = str(home.path)
-    os.environ.pop("FT_ASSETS_LAKE", None)
-    if home.lake_uri:
-        os.environ["FT_ASSETS_LAKE"] = home.lake_uri
+    elsewhere = {"FT_ASSETS_LAKE": home.lake_uri, "FT_ASSETS_LANDING": home.landing_uri and str(home.landing)}
+    for name, place in elsewhere.items():
+        os.environ.pop(name, None)
+        if place:
+            os.environ[name] = place
 
 
 def run_until_nothing_is_new(
@@ -132,11 +134,15 @@ def _pass(home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], 
     from ft_assets.defs.gates import failed_gates
 
     done = Pass()
-    while (request := requests.ingestion_request(home)) is not None:
-        files = len(request.run_config["ops"]["ingestion"]["config"]["files"])
-        say(f"ingesting {files} landed {'file' if files == 1 else 'files'}")
+    asked: set[str] = set()
+    while (request := requests.ingestion_request(home, config, leave=asked)) is not None:
+        files = request.run_config["ops"]["ingestion"]["config"]["files"]
+        say(f"ingesting {len(files)} landed {'file' if len(files) == 1 else 'files'}" if files else "finishing an ingestion")
         if not _run(instance, request, done, say):
             return done
+        asked.update(files)
+    if left := requests.left_files(home):
+        say(f"left for the next time, since they cannot be read as they are: {', '.join(left[:5])}")
     days = lineage.affected_days(home.lake)
     wanted = requests.day_requests(home, instance, days, config)
     instance.add_dynamic_partitions("session_date", [day.isoformat() for day in days])

@@ -4,7 +4,7 @@ Three rules keep people's data safe.
 
 * A table is created before the first row is written, so writers that start together agree on it.
 * A day is replaced by one atomic commit: readers see the old day or the new one, a killed writer changes nothing.
-* A commit of an ingestion carries the names of its files as Delta transactions: a file's rows are there exactly once.
+* A commit of an ingestion carries its name as a Delta transaction: its rows are there exactly once.
 
 Every commit states in its log entry what it was made from (see ``Slice.version``) and, for an ingestion, which days
 it touched.
@@ -24,10 +24,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.fs as pafs
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 
-from ft_assets import schemas
 from ft_assets.feeding import Feed
 from ft_assets.schemas import Table, table_named
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Batches = Callable[[], Iterable[pa.RecordBatch]]
 ATTEMPTS = 20
+GOES = "_goes"  # marks the rows of a merge that remove
 UNREADABLE = "%#?[]^|\\"  # in a local path: deltalake 1.6 panics, looks elsewhere, or reads an empty history
 WRITER = WriterProperties(compression="ZSTD", max_row_group_size=128 * 1024)
 # The log says which days an ingestion touched; sensors may read it long after. So it may hold no one's words or ids:
@@ -44,8 +45,8 @@ WRITER = WriterProperties(compression="ZSTD", max_row_group_size=128 * 1024)
 TABLE_CONFIGURATION = {"delta.logRetentionDuration": "interval 3650 days", "delta.dataSkippingNumIndexedCols": "0"}
 
 
-class AlreadyIngested(Exception):  # noqa: N818 (a course of events, not a fault)
-    """Another writer committed one of these files first; nothing of this commit was written."""
+class AlreadyDone(Exception):  # noqa: N818 (a course of events, not a fault)
+    """Another writer made this commit first; nothing was written again."""
 
 
 class Overtaken(Exception):  # noqa: N818 (a course of events, not a fault)
@@ -56,25 +57,30 @@ class Overtaken(Exception):  # noqa: N818 (a course of events, not a fault)
 class Home:
     """Where everything lives: ``landing/``, ``lake/`` and ``dagster/`` under one folder.
 
-    The lake alone may live elsewhere: ``FT_ASSETS_LAKE`` names a folder or an object store's URI.
+    The lake and the landing place may live elsewhere: ``FT_ASSETS_LAKE`` and ``FT_ASSETS_LANDING`` name a folder or an
+    object store's URI each.
     """
 
     path: Path
     lake_uri: str | None = None
+    landing_uri: str | None = None
 
     @classmethod
     def find(cls, home: str | os.PathLike[str] | None = None) -> Home:
         """The home named, else ``FT_ASSETS_HOME``, else ``.ft_assets`` in the working directory.
 
-        ``FT_ASSETS_LAKE`` says where the lake of that default home is; a home that is named has its own.
+        ``FT_ASSETS_LAKE`` and ``FT_ASSETS_LANDING`` say where the lake and the landing place of that default home are; a
+        home that is named has its own.
         """
         path = Path(home or os.environ.get("FT_ASSETS_HOME") or ".ft_assets").expanduser().absolute()
-        return cls(path, None if home else os.environ.get("FT_ASSETS_LAKE"))
+        return cls(path) if home else cls(path, os.environ.get("FT_ASSETS_LAKE"), os.environ.get("FT_ASSETS_LANDING"))
 
     @property
-    def landing(self) -> Path:
-        """Landed files: ``landing/<format>/**``."""
-        return self.path / "landing"
+    def landing(self) -> Path | str:
+        """Landed files, ``<landing>/<format>/**``: a local folder, or the URL of an object store as text."""
+        if not self.landing_uri:
+            return self.path / "landing"
+        return self.landing_uri if "://" in self.landing_uri else Path(self.landing_uri).expanduser().absolute()
 
     @property
     def dagster(self) -> Path:
@@ -102,6 +108,7 @@ class Slice:
     table: Table
     delta: DeltaTable = field(repr=False)
     session_date: dt.date | None = None
+    days: frozenset[dt.date] | None = None
 
     @property
     def version(self) -> int:
@@ -117,6 +124,17 @@ class Slice:
         _check_by_day(self.table, day)
         return replace(self, session_date=day)
 
+    def of_days(self, days: Iterable[dt.date]) -> Slice:
+        """Some days of the same version, to query; the files of others are not opened.
+
+        Raises:
+            ValueError: the table is not kept by day.
+        """
+        wanted = frozenset(days)
+        for day in wanted:
+            _check_by_day(self.table, day)
+        return replace(self, days=wanted)
+
     @property
     def row_count(self) -> int:
         """Rows, from the table's log alone."""
@@ -129,6 +147,8 @@ class Slice:
 
     def file_uris(self) -> list[str]:
         """The Parquet files that make it up."""
+        if self.days is not None:
+            return [uri for day in sorted(self.days) for uri in replace(self, days=None, session_date=day).file_uris()]
         filters = None if self.session_date is None else [("session_date", "=", self.session_date.isoformat())]
         return [str(uri) for uri in self.delta.file_uris(file_pruning_predicate=filters)]
 
@@ -164,10 +184,12 @@ class Slice:
     def dataset(self) -> Any:
         """The same as a pyarrow dataset."""
         dataset = self.delta.to_pyarrow_dataset(schema=self.table.schema)
-        if self.session_date is None:
+        if self.session_date is None and self.days is None:
             return dataset
         import pyarrow.dataset as ds
 
+        if self.days is not None:
+            return dataset.filter(ds.field("session_date").isin(sorted(self.days)))
         return dataset.filter(ds.field("session_date") == self.session_date)
 
     def fragments(self) -> Iterable[Any]:
@@ -213,6 +235,15 @@ class Lake:
         self.root = root.rstrip("/")
         self.storage_options = dict(storage_options or {})
 
+    def filesystem(self) -> pafs.FileSystem:
+        """Its root as a file system, for files that are no table's."""
+        if "://" in self.root:
+            from deltalake.fs import DeltaStorageHandler
+
+            return pafs.PyFileSystem(DeltaStorageHandler(self.root, self.storage_options))
+        Path(self.root).mkdir(parents=True, exist_ok=True)
+        return pafs.SubTreeFileSystem(self.root, pafs.LocalFileSystem())
+
     def uri(self, name: str) -> str:
         """Where the table lies."""
         return f"{self.root}/{table_named(name).name}"
@@ -222,12 +253,21 @@ class Lake:
 
         Raises:
             KeyError: no table has that name.
+            ValueError: it was made by a version of ft_assets whose tables had other columns.
         """
         table = table_named(name)
         try:
-            return DeltaTable(self.uri(name), storage_options=self.storage_options)
+            delta = DeltaTable(self.uri(name), storage_options=self.storage_options)
         except TableNotFoundError:
             return _retried(lambda: self._create(table))
+        missing = set(table.column_names) - {field.name for field in delta.schema().fields}
+        if missing:
+            raise ValueError(
+                f"{self.uri(name)} must have the columns {', '.join(table.column_names)}, it lacks "
+                f"{', '.join(sorted(missing))}: another version of ft_assets made it. Move the lake away and run again: "
+                "the landing place holds what it was made of"
+            )
+        return delta
 
     def _create(self, table: Table) -> DeltaTable:
         if "://" not in self.root:
@@ -266,9 +306,9 @@ class Lake:
         actions = pa.table(self.open(name).get_add_actions(flatten=True))
         return sorted(set(actions["partition.session_date"].to_pylist()))
 
-    def holds(self, name: str, file: str) -> bool:
-        """Whether the rows of a landed file are in the table."""
-        return self.open(name).transaction_version(f"file:{file}") is not None
+    def holds(self, name: str, transaction: str) -> bool:
+        """Whether a commit of that name has been made to the table."""
+        return self.open(name).transaction_version(transaction) is not None
 
     def replace_day(self, name: str, day: dt.date, batches: Batches, metadata: Mapping[str, Any]) -> Commit:
         """Replace one day by new rows in one atomic commit.
@@ -304,76 +344,103 @@ class Lake:
         self,
         name: str,
         batches: Batches,
-        files: Iterable[str],
+        transactions: Iterable[str],
         metadata: Mapping[str, Any],
         read_version: int | None = None,
     ) -> Commit:
-        """Append the rows of landed files, each file exactly once.
+        """Append rows exactly once: the commit carries names, and no second commit with one of them is made.
 
         Args:
             name: the table.
             batches: makes the rows anew each time it is called: a conflict with another writer starts over.
-            files: names of the files, kept in the table's log for ever.
+            transactions: names of what the rows are, kept in the table's log for ever.
             metadata: what the rows were made from, kept in the table's log.
             read_version: the version that the rows were compared with, where they were.
 
         Raises:
-            AlreadyIngested: another writer was first with one of them; nothing was written.
+            AlreadyDone: another writer was first with one of the names; nothing was written.
             Overtaken: the table is no longer at ``read_version``; nothing was written.
         """
-        table, files = table_named(name), list(files)
+        table, transactions = table_named(name), list(transactions)
 
         def write() -> Commit:
-            delta = self.open(name)
-            _refuse_held(delta, files)
-            _refuse_newer(delta, read_version)
+            delta = self._open_for(name, transactions, read_version)
             with Feed(table, batches) as feed:
                 write_deltalake(
                     delta,
                     feed.reader,
                     mode="append",
                     writer_properties=WRITER,
-                    commit_properties=_properties(metadata, files),
+                    commit_properties=_properties(metadata, transactions),
                 )
             return Commit(int(delta.version()), feed.rows)
 
         return _retried(write)
 
-    def upsert_items_once(
-        self, rows: pa.Table, files: Iterable[str], metadata: Mapping[str, Any], read_version: int | None = None
+    def merge_once(
+        self,
+        name: str,
+        put: pa.Table,
+        transactions: Iterable[str],
+        metadata: Mapping[str, Any],
+        read_version: int | None = None,
+        remove: pa.Table | None = None,
     ) -> Commit:
-        """Merge new and changed items into the catalogue, the files exactly once.
+        """Put rows in the place of those with their key, and remove others, exactly once, in one commit.
 
         Args:
-            rows: one for each new or changed item.
-            files: names of the files, kept in the table's log for ever.
+            name: the table.
+            put: new and changed rows, at most one for a key.
+            transactions: names of what the rows are, kept in the table's log for ever.
             metadata: what the rows were made from, kept in the table's log.
             read_version: the version that the rows were compared with, where they were.
+            remove: keys of rows that go; a key is not in ``put`` as well.
 
         Raises:
-            AlreadyIngested: another writer was first with one of the files; nothing was written.
+            AlreadyDone: another writer was first with one of the names; nothing was written.
             Overtaken: the table is no longer at ``read_version``; nothing was written.
         """
-        files = list(files)
-        if not rows.num_rows:  # a merge without rows commits nothing, and the files would stay new for ever
-            return self.append_once(schemas.ITEMS.name, rows.to_batches, files, metadata, read_version)
+        table, transactions = table_named(name), list(transactions)
+        gone = table.schema.field(0).with_name(GOES).with_type(pa.bool_())
+        source = pa.concat_tables(
+            [
+                put.cast(table.schema).append_column(gone, pa.array([False] * put.num_rows, pa.bool_())),
+                *([] if remove is None else [_padded(remove, table).append_column(gone, pa.array([True] * remove.num_rows))]),
+            ]
+        )
+        if not source.num_rows:  # a merge without rows commits nothing, and the names would stay new for ever
+            return self.append_once(name, put.to_batches, transactions, metadata, read_version)
+        columns = {column: f"new.{column}" for column in table.column_names}
 
         def write() -> Commit:
-            delta = self.open(schemas.ITEMS.name)
-            _refuse_held(delta, files)
-            _refuse_newer(delta, read_version)
+            delta = self._open_for(name, transactions, read_version)
             merge = delta.merge(
-                rows.cast(schemas.ITEMS.schema),
-                predicate="new.item_id = old.item_id",
+                source,
+                predicate=" and ".join(f"new.{column} = old.{column}" for column in table.key),
                 source_alias="new",
                 target_alias="old",
                 writer_properties=WRITER,
-                commit_properties=_properties(metadata, files),
+                commit_properties=_properties(metadata, transactions),
             )
-            merge.when_matched_update_all().when_not_matched_insert_all().execute()
-            return Commit(int(delta.version()), rows.num_rows)
+            (
+                merge.when_matched_delete(predicate=f"new.{GOES}")
+                .when_matched_update(columns, predicate=f"not new.{GOES}")
+                .when_not_matched_insert(columns, predicate=f"not new.{GOES}")
+                .execute()
+            )
+            return Commit(int(delta.version()), put.num_rows)
 
         return _retried(write)
+
+    def _open_for(self, name: str, transactions: list[str], read_version: int | None) -> DeltaTable:
+        """The table, if none of the names is in it and it is where it was read."""
+        delta = self.open(name)
+        done = [one for one in transactions if delta.transaction_version(one) is not None]
+        if done:
+            raise AlreadyDone(f"{len(done)} of {len(transactions)} are already in the table: {', '.join(done[:3])}")
+        if read_version is not None and delta.version() != read_version:
+            raise Overtaken(f"the rows were compared with version {read_version}, the table is at {delta.version()}")
+        return delta
 
     def append(self, name: str, rows: pa.Table, metadata: Mapping[str, Any]) -> Commit:
         """Append rows in one commit."""
@@ -412,24 +479,22 @@ def _check_by_day(table: Table, day: dt.date) -> None:
         raise ValueError(f"{table.name} is not kept by day, asked for {day}")
 
 
-def _refuse_held(delta: DeltaTable, files: list[str]) -> None:
-    held = [file for file in files if delta.transaction_version(f"file:{file}") is not None]
-    if held:
-        raise AlreadyIngested(f"{len(held)} of {len(files)} files are already in the table: {', '.join(held[:3])}")
+def _padded(keys: pa.Table, table: Table) -> pa.Table:
+    """Keys as rows of the table, nothing in the other columns."""
+    columns = [
+        keys[field.name].cast(field.type) if field.name in table.key else pa.nulls(keys.num_rows, field.type)
+        for field in table.schema
+    ]
+    return pa.table(columns, schema=table.schema)
 
 
-def _refuse_newer(delta: DeltaTable, read_version: int | None) -> None:
-    if read_version is not None and delta.version() != read_version:
-        raise Overtaken(f"the rows were compared with version {read_version}, the table is at {delta.version()}")
-
-
-def _properties(metadata: Mapping[str, Any], files: Iterable[str] = ()) -> CommitProperties:
+def _properties(metadata: Mapping[str, Any], transactions: Iterable[str] = ()) -> CommitProperties:
     values = {
         key: value if isinstance(value, str) else json.dumps(value, sort_keys=True, default=str)
         for key, value in metadata.items()
     }
     return CommitProperties(
-        custom_metadata=values, app_transactions=[Transaction(f"file:{file}", 1) for file in files], max_commit_retries=0
+        custom_metadata=values, app_transactions=[Transaction(name, 1) for name in transactions], max_commit_retries=0
     )
 
 

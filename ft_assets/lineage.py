@@ -20,11 +20,14 @@ from ft_assets.schemas import (
     SAMPLED_INPUTS,
     SEARCH_SESSIONS,
     SESSION_EVENTS,
+    TABLES,
     TEXT_VECTORS,
 )
 
 # Raise it when the same inputs and configuration would give other rows: days made by older code are then out of date.
 CODE_VERSION = "1"
+LOG = tuple(table.name for table in TABLES.values() if not table.daily)
+# Those of them whose commits say which days they touch.
 INGESTED = (SEARCH_SESSIONS.name, SESSION_EVENTS.name, ITEMS.name)
 DAILY = (
     FINE_TUNING_INPUTS.name,

@@ -3,7 +3,8 @@
 The asset key, the folder in the lake and the SQL file carry the table's name; the Delta schema, the UI's column
 metadata, the check of stored types and docs/tables.md all derive from what stands here.
 
-Times are UTC. ``session_date`` is the date of the session's ``started_at``. Ids are strings.
+Times are UTC. ``session_date`` is the date of the session's ``started_at``. Ids are strings. A record is what a line of
+a landed file says: a session, an event, an item; a line with a list of events holds several, told apart by ``entry``.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ class Table:
         name: asset key, folder in the lake and stem of its SQL file.
         row: what one row is.
         columns: in storage order.
+        key: columns that name a row: no two rows share their values.
         partition_by: Delta partition columns; a table partitioned by ``session_date`` alone has one part per day.
         daily: whether Dagster materializes it day by day.
     """
@@ -43,6 +45,7 @@ class Table:
     name: str
     row: str
     columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
     partition_by: tuple[str, ...] = ()
     daily: bool = False
 
@@ -76,6 +79,9 @@ def type_name(type_: pa.DataType) -> str:
 
 
 _SOURCE = Column("source_file", STRING, "Landed file that the row came from, relative to the landing place.")
+_NUMBER = Column("record_number", pa.int64(), "Line of the file, from 1.")
+_ENTRY = Column("entry", pa.int32(), "Which event of the line's list, from 1; 0 where the line is one record.")
+_RAW = Column("raw", STRING, "The line as it stood in the file, user ids replaced by their keyed hash.")
 _INGESTED = Column("ingested_at", TIMESTAMP, "When the row was ingested.")
 _SESSION = Column("session_id", STRING, "The session: one query with the list it got.")
 _DATE = Column("session_date", DATE, "UTC date of the session's started_at.")
@@ -90,27 +96,45 @@ SEARCH_SESSIONS = Table(
         _DATE,
         Column("started_at", TIMESTAMP, "When the query was asked."),
         Column("query_text", STRING, "The query as typed."),
-        Column("user_id", STRING, "Who asked, where the log says it.", nullable=True),
+        Column("user_id", STRING, "Who asked, as a keyed hash; nothing without a key.", nullable=True),
+        Column("user_agent", STRING, "What program asked, where the log says it.", nullable=True),
         Column("results", pa.list_(RESULT), "Items in the order shown, each with the engine's score where it gave one."),
         Column("marked_irrelevant", BOOL, "Whether the log marks the whole session as irrelevant."),
         _SOURCE,
         _INGESTED,
     ),
+    key=("session_id",),
     partition_by=("session_date",),
+)
+
+_EVENT_COLUMNS = (
+    Column("event_id", STRING, "The event; made from its content where the log gives none."),
+    _SESSION,
+    Column("item_id", STRING, "The item acted on."),
+    Column("event_type", STRING, "Type of the act in the field's standard name: click, add_to_cart, purchase, ..."),
+    Column("occurred_at", TIMESTAMP, "When it happened."),
 )
 
 SESSION_EVENTS = Table(
     "session_events",
-    "an interaction with an item as logged, of whatever type",
+    "an interaction with a shown item as logged, of whatever type",
+    (*_EVENT_COLUMNS, _SOURCE, _INGESTED),
+    key=("event_id",),
+)
+
+WAITING_RECORDS = Table(
+    "waiting_records",
+    "an event that is sound, but whose session, or the place of its item in the list, is not logged yet",
     (
-        Column("event_id", STRING, "The event; made from its content where the log gives none."),
-        _SESSION,
-        Column("item_id", STRING, "The item acted on."),
-        Column("event_type", STRING, "Type of the act in the field's standard name: click, add_to_cart, purchase, ..."),
-        Column("occurred_at", TIMESTAMP, "When it happened."),
+        *_EVENT_COLUMNS,
+        Column("waits_for", STRING, "session: the query has not come; impression: it does not show the item yet."),
         _SOURCE,
+        _NUMBER,
+        _ENTRY,
+        _RAW,
         _INGESTED,
     ),
+    key=("event_id",),
 )
 
 REJECTED_RECORDS = Table(
@@ -118,12 +142,87 @@ REJECTED_RECORDS = Table(
     "a record that was refused",
     (
         _SOURCE,
-        Column("record_number", pa.int64(), "Line of the file, from 1."),
+        _NUMBER,
+        _ENTRY,
         Column("reason", STRING, "A fixed code."),
         Column("detail", STRING, "What must hold and what came.", nullable=True),
-        Column("raw", STRING, "The record as it stood in the file."),
+        Column("session_id", STRING, "The session that it names, where it names one.", nullable=True),
+        _RAW,
         _INGESTED,
     ),
+    key=("source_file", "record_number", "entry"),
+)
+
+_AT = "When that was logged."
+SESSION_PARTS = Table(
+    "session_parts",
+    "what one ingestion learnt of a session whose log is scattered over many records (ubi)",
+    (
+        _SESSION,
+        Column("queried_at", TIMESTAMP, "Time of its first query document.", nullable=True),
+        Column("acted_at", TIMESTAMP, "Time of its first event of any kind.", nullable=True),
+        Column("query_text", STRING, "Its words, as the best of its records has them.", nullable=True),
+        Column("query_text_place", pa.int8(), "1: of a query with hits, 2: of a query, 3: of an event, 4: a message.", True),
+        Column("query_text_at", TIMESTAMP, _AT, nullable=True),
+        Column("hits", pa.list_(STRING), "The engine's list, of the first query document that has one.", nullable=True),
+        Column("hits_at", TIMESTAMP, _AT, nullable=True),
+        Column("visit_id", STRING, "The visit, as the first of its records has it.", nullable=True),
+        Column("visit_id_place", pa.int8(), "1: of a query, 2: of an event.", nullable=True),
+        Column("visit_id_at", TIMESTAMP, _AT, nullable=True),
+        Column("user_id", STRING, "Keyed hash of who asked, as the first of its records has it.", nullable=True),
+        Column("user_id_place", pa.int8(), "1: user of a query, 2: of an event, 3: client of a query, 4: of an event.", True),
+        Column("user_id_at", TIMESTAMP, _AT, nullable=True),
+        Column("user_agent", STRING, "The program, as the first of its records has it.", nullable=True),
+        Column("user_agent_at", TIMESTAMP, _AT, nullable=True),
+        Column(
+            "shown",
+            pa.list_(pa.struct([("item_id", STRING), ("ordinal", pa.float64()), ("shown_at", TIMESTAMP)])),
+            "Its impressions, each item once, in the order shown.",
+        ),
+        Column("is_worth_it", BOOL, "Whether something was asked, shown or done, and not words typed ahead only."),
+        _SOURCE,
+        _INGESTED,
+    ),
+)
+
+INGESTED_FILES = Table(
+    "ingested_files",
+    "a landed file as it was found once, and what became of its records",
+    (
+        _SOURCE,
+        Column(
+            "landed_as",
+            STRING,
+            "Its name in the landing place; source_file differs where a name came again with other content.",
+        ),
+        Column("format", STRING, "How it was read: the first folder of its name."),
+        Column("content", STRING, "SHA-256 of what it holds, decompressed: another name or packing, the same content."),
+        Column("bytes", pa.int64(), "Its size as landed."),
+        Column("modified_at", TIMESTAMP, "When it was written last."),
+        Column("copy_of", STRING, "The file that brought the same content before; all of its records are duplicates.", True),
+        Column("lines", pa.int64(), "All lines; each is blank, a header of a bulk file, or holds records."),
+        Column("blank", pa.int64(), "Lines without anything."),
+        Column("headers", pa.int64(), "Lines that are headers of a bulk file."),
+        Column("records", pa.int64(), "Records read; each is accepted, a duplicate, of no interest, or rejected."),
+        Column("accepted", pa.int64(), "Records that are news; those that wait for their session among them."),
+        Column("duplicate", pa.int64(), "Records that say what is known."),
+        Column("no_interest", pa.int64(), "Records that say nothing of sessions, results and their events."),
+        Column("rejected", pa.int64(), "Records refused; each is a row of rejected_records."),
+        Column("waiting", pa.int64(), "Of the accepted, events that waited for their session when the file was read."),
+        Column("sessions", pa.int64(), "Rows that it added to search_sessions."),
+        Column("events", pa.int64(), "Rows that it added to session_events at once."),
+        Column("forgotten_sessions", pa.int64(), "Rows of search_sessions that were removed on a person's request."),
+        Column(
+            "forgotten_records", pa.int64(), "Events, waiting and rejected records that were removed on a person's request."
+        ),
+        Column(
+            "fates",
+            pa.list_(pa.struct([("fate", STRING), ("kind", STRING), ("records", pa.int64())])),
+            "The same by kind: sessions, events, items, ...; for rejected ones the reason.",
+        ),
+        _INGESTED,
+    ),
+    key=("landed_as", "content", "modified_at"),
 )
 
 ITEMS = Table(
@@ -137,6 +236,7 @@ ITEMS = Table(
         _SOURCE,
         Column("updated_at", TIMESTAMP, "When this version of the item was ingested."),
     ),
+    key=("item_id",),
 )
 
 FINE_TUNING_INPUTS = Table(
@@ -207,8 +307,11 @@ TABLES: dict[str, Table] = {
     for table in (
         SEARCH_SESSIONS,
         SESSION_EVENTS,
-        REJECTED_RECORDS,
         ITEMS,
+        REJECTED_RECORDS,
+        WAITING_RECORDS,
+        SESSION_PARTS,
+        INGESTED_FILES,
         FINE_TUNING_INPUTS,
         SAMPLED_INPUTS,
         TEXT_VECTORS,

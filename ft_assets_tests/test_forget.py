@@ -1,6 +1,7 @@
 """Who is forgotten is nowhere in the home, and everybody else is there as before."""
 
 import gzip
+import hashlib
 import json
 import os
 import shutil
@@ -13,14 +14,14 @@ from contextlib import suppress
 import pytest
 from click.testing import CliRunner
 
-from ft_assets import cli, forget_landing, headless, identity, lineage, queries, schemas
+from ft_assets import cli, forget_landing, headless, identity, journal, lineage, queries, schemas
 from ft_assets import forget as forget_module
 from ft_assets import forget_tables as tables
 from ft_assets.forget import forget
 from ft_assets.forget_landing import Blanked
 from ft_assets.ingestion import ingest, new_files
-from ft_assets.lake import AlreadyIngested, Home, Lake
-from ft_assets.readers import landed_files
+from ft_assets.lake import AlreadyDone, Home, Lake
+from ft_assets.landing import landed_files
 from ft_assets_tests import person
 from ft_assets_tests.builders import (
     DAY,
@@ -77,6 +78,15 @@ def made(made_once, tmp_path):
     return Home(tmp_path / "home")
 
 
+def broken_books(lake: Lake) -> list[object]:
+    """The rows that break a check of the ledger."""
+    found = []
+    for check in ("files_are_unique", "records_are_accounted_for", "rows_agree_with_the_books"):
+        with queries.session({name: lake.slice(name) for name in schemas.TABLES}) as con:
+            found += queries.rows(queries.query(con, f"checks/ingested_files/{check}"))
+    return found
+
+
 def everything(lake: Lake) -> dict[str, list[str]]:
     return {name: rows(lake, name) for name in schemas.TABLES}
 
@@ -85,7 +95,7 @@ def everything(lake: Lake) -> dict[str, list[str]]:
 def test_who_is_forgotten_is_in_no_byte_of_the_home_and_the_others_are_as_they_were(made):
     before = everything(made.lake)
     assert [row for row in before["pair_features"] if '"irrelevant"' in row]
-    assert len(before["rejected_records"]) == 4
+    assert len(before["rejected_records"]) == 6
     assert len(person.traces(made.path / "landing")) == 3
     assert len(person.traces(made.path / "lake")) > 8
     files = {file.name for file in landed_files(made.landing)}
@@ -107,7 +117,7 @@ def test_who_is_forgotten_is_in_no_byte_of_the_home_and_the_others_are_as_they_w
         "text_vectors": 3,
     }
     assert {file.name for file in landed_files(made.landing)} == files
-    assert all(made.lake.holds("search_sessions", name) for name in files if not name.startswith("items"))
+    assert broken_books(made.lake) == []
     assert not new_files(made.lake, made.landing)
 
     assert [day.isoformat() for day in done.days] == ["2026-11-01"]
@@ -154,7 +164,8 @@ def test_a_second_call_finds_nothing_and_changes_nothing(made):
 
 
 STEPS = [
-    (forget_landing, "replace"),
+    (forget_landing.landing, "replace"),
+    (Lake, "merge_once"),
     (tables, "_retried"),
     (forget_module.tables, "delete_unasked_vectors"),
     (forget_module.tables, "remove_history"),
@@ -182,8 +193,13 @@ def test_whatever_step_is_the_last_one_before_a_kill_the_next_call_finishes(home
                 forget(copy.lake, copy.landing, USER, key, alone=True)
         if left[0] > 0:
             break
+        if step % 2:  # an ingestion comes first
+            ingested = ingest(copy.lake, new_files(copy.lake, copy.landing))
+            assert set(ingested.rows.values()) <= {0}, (step, ingested)
         forget(copy.lake, copy.landing, USER, key, alone=True)
         assert person.traces(copy.path, CODE) == [], step
+        assert broken_books(copy.lake) == [], step
+        assert new_files(copy.lake, copy.landing) == [], step
         assert {name: rows(copy.lake, name) for name in expected} == expected, step
         assert days_touched_by_deleting(copy.lake) == ["2026-11-01"], step
     assert step > 10
@@ -254,7 +270,7 @@ def test_the_log_says_which_days_are_to_be_made_anew_and_not_whose(tmp_path):
     forget(lake, tmp_path / "landing", USER, KEY)
     assert lineage.affected_days(lake, {"search_sessions": version}) == {DAY: {"search_sessions": version + 1}}
     assert person.traces(tmp_path, CODE) == []
-    with pytest.raises(AlreadyIngested):
+    with pytest.raises(AlreadyDone):
         lake.append_once("search_sessions", table_of("search_sessions", [session("s-2", ["a"])]).to_batches, ["ubi/f"], {})
 
 
@@ -280,12 +296,13 @@ def test_files_of_killed_writers_go_when_nobody_is_at_work_or_when_they_are_old(
         (tmp_path / "lake" / "session_events" / name).write_text(MARK)
     os.utime(tmp_path / "lake" / "session_events" / "old.parquet", (0, 0))
     (tmp_path / "landing" / "ubi").mkdir(parents=True)
-    (tmp_path / "landing" / "ubi" / ".log.ndjson.0123abcd.tmp").write_text(MARK)
+    (tmp_path / "landing" / "ubi" / ".0123456789abcdef.tmp").write_text(MARK)
+    (tmp_path / "landing" / "ubi" / ".log.tmp").write_text("not ours")
     forget(lake, tmp_path / "landing", USER, KEY)
     assert len(person.traces(tmp_path)) == 3
     done = forget(lake, tmp_path / "landing", USER, KEY, alone=True)
     assert done.history == {"session_events": 2}
-    assert done.leftovers == ["ubi/.log.ndjson.0123abcd.tmp"]
+    assert done.leftovers == ["ubi/.0123456789abcdef.tmp"]
     assert person.traces(tmp_path) == []
     assert lake.slice("session_events").to_table().num_rows == 1
 
@@ -303,16 +320,6 @@ def test_sessions_that_an_ingestion_adds_meanwhile_are_removed_as_well(tmp_path,
     monkeypatch.setattr(tables, "delete_sessions", and_then)
     assert forget(lake, tmp_path / "landing", USER, KEY).rows == {"search_sessions": 2}
     assert lake.slice("search_sessions").row_count == 0
-
-
-def test_who_is_told_of_a_replaced_file_hears_what_it_is_now(home):
-    person.land(home.landing)
-    told = {}
-    forget(home.lake, home.landing, USER, None, on_rewritten=lambda name, size, at: told.update({name: (size, at.timestamp())}))
-    assert set(told) == {"embedding_studio/sessions.ndjson", "embedding_studio/events.ndjson.gz", "ubi/log.ndjson"}
-    for name, (size, at) in told.items():
-        stat = (home.landing / name).stat()
-        assert (size, at) == (stat.st_size, pytest.approx(stat.st_mtime, abs=1e-5))
 
 
 @pytest.mark.parametrize("user", ["", "  "])
@@ -358,6 +365,150 @@ def test_an_ingestion_that_commits_all_the_while_loses_nothing(tmp_path):
         assert sorted(lake.slice(name).to_table()["session_id"].to_pylist()) == expected
     forget(lake, tmp_path / "landing", USER, KEY, alone=True)
     assert person.traces(tmp_path, CODE) == []
+
+
+# --- the ledger, and ingestions ---
+
+
+def write(home, name, *records, pack=bytes):
+    path = home.landing / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(pack("".join(f"{json.dumps(record)}\n" for record in records).encode()))
+    return path
+
+
+def ledger(lake):
+    return {row["landed_as"]: row for row in lake.slice("ingested_files").to_table().to_pylist()}
+
+
+def digest(path):
+    data = path.read_bytes()
+    return hashlib.sha256(gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data).hexdigest()
+
+
+def test_the_ledger_knows_each_file_as_it_is_now_and_its_copies_with_it(home, monkeypatch):
+    monkeypatch.setenv(identity.KEY_VARIABLE, KEY.decode())
+    mine, other = person.shown(f"s-{MARK}", "tea", user_id=USER), person.shown("s-1", "tea")
+    first = write(home, "embedding_studio/a", mine, other)
+    write(home, "embedding_studio/b.gz", mine, other, pack=gzip.compress)
+    write(home, "ubi/c", mine, other)  # the same content, delivered as another format
+    gone = write(home, "embedding_studio/d", mine, other)
+    for place in "xyz":  # nothing is left of these: they become alike
+        write(home, f"embedding_studio/{place}", {**person.click(f"s-{MARK}", "i1"), "event_id": place, "user_id": USER})
+    ingest(home.lake, new_files(home.lake, home.landing))
+    before = ledger(home.lake)
+    gone.unlink()
+
+    forget(home.lake, home.landing, USER, KEY, alone=True)
+
+    after = ledger(home.lake)
+    assert broken_books(home.lake) == []
+    assert new_files(home.lake, home.landing) == []
+    assert {name: row["copy_of"] for name, row in after.items()} == {name: row["copy_of"] for name, row in before.items()}
+    contents = {after[f"embedding_studio/{name}"]["content"] for name in ("a", "b.gz", "d")} | {after["ubi/c"]["content"]}
+    assert contents == {digest(first)}
+    assert len({after[f"embedding_studio/{place}"]["content"] for place in "xyz"}) == 3
+    assert (after["embedding_studio/a"]["forgotten_sessions"], after["embedding_studio/a"]["forgotten_records"]) == (1, 0)
+    assert [after[f"embedding_studio/{place}"]["forgotten_records"] for place in "xyz"] == [1, 1, 1]
+    for name in ("embedding_studio/a", "embedding_studio/b.gz", "ubi/c"):
+        assert person.lines_of(home.landing / name)[0] == ""
+    write(home, "embedding_studio/again", *[json.loads(line) for line in person.lines_of(first)[1:]])
+    (home.landing / "embedding_studio" / "again").write_bytes(first.read_bytes())
+    done = ingest(home.lake, new_files(home.lake, home.landing))
+    assert done.copies == {"embedding_studio/again": "embedding_studio/a"}
+
+
+def test_rows_that_were_lost_before_are_not_called_forgotten(home):
+    write(home, "embedding_studio/a", person.shown("s-1", "tea"), person.shown("s-2", "tea"))
+    write(home, "embedding_studio/b", person.shown(f"s-{MARK}", "tea", user_id=USER))
+    ingest(home.lake, new_files(home.lake, home.landing))
+    home.lake.open("search_sessions").delete("session_id = 's-2'")
+    done = forget(home.lake, home.landing, USER, None, alone=True)
+    assert "books of 1 files did not agree" in done.warnings[0]
+    assert {row["source_file"] for row in broken_books(home.lake)} == {"embedding_studio/a"}
+    assert ledger(home.lake)["embedding_studio/b"]["forgotten_sessions"] == 1
+
+
+@pytest.mark.parametrize("key", [KEY, None], ids=["key", "no key"])
+def test_what_waits_for_its_session_is_the_persons_too_and_what_waits_beside_it_is_not(home, monkeypatch, key):
+    if key:
+        monkeypatch.setenv(identity.KEY_VARIABLE, key.decode())
+    waiting = [person.click(f"s-{MARK}", "i1"), person.click("s-9", "i2"), person.click(f"s-{MARK}", "i3")]
+    write(home, "embedding_studio/a", {"events": waiting}, {**person.click(f"s-{MARK}-2", "i1"), "user_id": USER})
+    write(home, "embedding_studio/b", person.shown(f"s-{MARK}", "tea", created_at="never", user_id=USER))
+    write(home, "ubi/c", {**person.ubi_event(f"q-{MARK}", "i1"), "client_id": USER}, person.ubi_event("q-9", "i1"))
+    ingest(home.lake, new_files(home.lake, home.landing))
+    found = {name: home.lake.slice(name).row_count for name in ("waiting_records", "session_parts", "rejected_records")}
+    assert found == {"waiting_records": 6, "session_parts": 2, "rejected_records": 1}
+
+    done = forget(home.lake, home.landing, USER, key, alone=True)
+
+    assert done.sessions == {f"s-{MARK}", f"s-{MARK}-2", f"q-{MARK}"}
+    assert person.traces(home.path, CODE) == []
+    assert home.lake.slice("waiting_records").to_table(["session_id"]).to_pydict() == {"session_id": ["s-9", "q-9"]} or (
+        sorted(home.lake.slice("waiting_records").to_table()["session_id"].to_pylist()) == ["q-9", "s-9"]
+    )
+    assert home.lake.slice("session_parts").to_table()["session_id"].to_pylist() == ["q-9"]
+    assert broken_books(home.lake) == []
+    assert new_files(home.lake, home.landing) == []
+    write(home, "embedding_studio/d", person.shown("s-9", "tea"))
+    assert ingest(home.lake, new_files(home.lake, home.landing)).released == {"joined": 1}
+    assert broken_books(home.lake) == []
+
+
+@pytest.mark.parametrize("is_known", [True, False], ids=["of files that are in the tables", "of new files alone"])
+@pytest.mark.parametrize("moment", ["staged", "counts"])
+def test_an_ingestion_under_way_does_not_bring_the_person_back(home, monkeypatch, is_known, moment):
+    write(home, "embedding_studio/a", person.shown("s-1", "tea"))
+    if is_known:
+        write(home, "embedding_studio/b", person.shown(f"s-{MARK}", "tea", user_id=USER))
+    ingest(home.lake, new_files(home.lake, home.landing))
+    write(home, "embedding_studio/c", person.shown(f"s-{MARK}-2", "tea", user_id=USER), person.shown("s-2", "tea"))
+    commit, forgotten = journal.Staging.commit, []
+
+    def with_another(staging, *arguments):
+        first = not forgotten
+        if first and moment == "staged":
+            assert person.traces(home.path / "lake" / "_ingestions")
+            forgotten.append(forget(home.lake, home.landing, USER, None))
+        done = commit(staging, *arguments)
+        if first and moment == "counts":
+            forgotten.append(forget(home.lake, home.landing, USER, None))
+        return done
+
+    monkeypatch.setattr(journal.Staging, "commit", with_another)
+    done = ingest(home.lake, new_files(home.lake, home.landing))
+    assert list(done.unread) == (["embedding_studio/c"] if moment == "staged" else [])
+    assert (moment == "staged") == any("rows of their own" in warning for warning in forgotten[0].warnings)
+    left = ingest(home.lake, new_files(home.lake, home.landing))
+    assert left.rows.get("search_sessions", 0) == (1 if moment == "staged" else 0)
+    assert sorted(home.lake.slice("search_sessions").to_table()["session_id"].to_pylist()) == ["s-1", "s-2"]
+    assert broken_books(home.lake) == []
+    assert person.traces(home.landing) == []
+    forget(home.lake, home.landing, USER, None, alone=True)
+    assert person.traces(home.path) == []
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_what_a_killed_ingestion_staged_is_forgotten_too(home, monkeypatch, counts):
+    person.land(home.landing)
+    dies = (journal, "_apply") if counts else (journal.Staging, "commit")
+    with monkeypatch.context() as patched:
+        patched.setattr(*dies, killing(lambda *_: None, [1]))
+        patched.setattr(journal.Staging, "discard", lambda self: None)
+        with suppress(Killed):
+            ingest(home.lake, new_files(home.lake, home.landing))
+    staged = home.path / "lake" / "_ingestions"
+    while not person.traces(staged):  # it began with the items
+        with monkeypatch.context() as patched:
+            patched.setattr(*dies, killing(getattr(*dies), [2 if counts else 2]))
+            patched.setattr(journal.Staging, "discard", lambda self: None)
+            with suppress(Killed):
+                ingest(home.lake, new_files(home.lake, home.landing))
+    forget(home.lake, home.landing, USER, None, alone=True)
+    assert person.traces(home.path) == []
+    assert not [path for path in staged.rglob("*") if path.is_file()]
+    assert broken_books(home.lake) == []
 
 
 # --- landed lines ---

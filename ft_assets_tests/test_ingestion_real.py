@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ft_assets import ingestion, queries, readers
+from ft_assets import ingestion, landing, queries, readers
 from ft_assets.ingestion import Ingested
 from ft_assets.lake import Lake
 
@@ -23,7 +23,7 @@ def ingest(folder: Path, *paths: Path) -> tuple[Lake, Ingested]:
     for path in paths:
         format_ = readers.guess_format(path)
         assert format_, path
-        readers.land(folder / "landing", format_, [path])
+        landing.land(folder / "landing", format_, [path])
     lake = Lake(str(folder / "lake"))
     return lake, ingestion.ingest(lake, ingestion.new_files(lake, folder / "landing"))
 
@@ -109,5 +109,5 @@ def test_a_rerun_over_all_of_them_changes_nothing(tmp_path: Path) -> None:
     lake, done = ingest(tmp_path, *paths)
     assert len(done.files) == len(paths) == 4
     assert all(books.balance for books in done.books_by_file.values())
-    again = ingestion.ingest(lake, readers.landed_files(tmp_path / "landing"))
+    again = ingestion.ingest(lake, landing.landed_files(tmp_path / "landing"))
     assert (again.files, again.rows) == ([], {})

@@ -7,7 +7,7 @@ from collections import defaultdict
 import dagster as dg
 import pytest
 
-from ft_assets import headless, readers, schemas
+from ft_assets import headless, landing, schemas
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
 
@@ -20,7 +20,7 @@ def made(real_data, tmp_path_factory) -> tuple[Home, dict[str, int], list[CheckO
     path.mkdir()
     (path / "config.yaml").write_text("resources: {encoder: {config: {model: 'hashing:64'}}}\n")
     home, said = Home(path), []
-    readers.land_by_guess(home.landing, [real_data / "msrd"])
+    landing.land_by_guess(home.landing, [real_data / "msrd"])
     with headless.instance_of(home) as instance:
         done = headless.run_until_nothing_is_new(home, instance, said.append)
         assert done.succeeded, (done.failed, done.failed_checks)

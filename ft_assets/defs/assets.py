@@ -3,8 +3,9 @@
 (Dagster reads the annotations of these functions, so they may not be postponed: no ``from __future__``.)
 """
 
+import datetime as dt
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
@@ -13,7 +14,10 @@ from ft_assets.defs import partitions
 from ft_assets.defs.config import ClampConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
 from ft_assets.defs.metadata import ingestion_results, table_metadata, text_vectors_result
 from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
-from ft_assets.lake import Slice
+from ft_assets.lake import Home, Slice
+
+if TYPE_CHECKING:
+    from ft_assets.ingestion import Settings
 
 GPU_POOL = "gpu"
 # No retries here: the lake retries its commits, object stores their requests, and the instance runs that died.
@@ -42,10 +46,11 @@ def _daily(table: schemas.Table, kinds: set[str], **settings: Any) -> dict[str, 
 
 @dg.multi_asset(
     name="ingestion",
-    description="Landed files, each exactly once, into the four tables of the log.",
+    description="Landed files, each exactly once and every record accounted for, into the tables of the log.",
     specs=[
         dg.AssetSpec(**_spec(table, group_name="clickstream", kinds={"deltalake", "duckdb"}))
-        for table in (schemas.SEARCH_SESSIONS, schemas.SESSION_EVENTS, schemas.ITEMS, schemas.REJECTED_RECORDS)
+        for table in schemas.TABLES.values()
+        if not table.daily
     ],
 )
 def ingestion(
@@ -54,7 +59,10 @@ def ingestion(
     """Read the landed files named, or all that are new."""
     from ft_assets.ingestion import ingest, named_files
 
-    done = ingest(home.lake, named_files(home.lake, home.home.landing, config.files))
+    files = named_files(home.lake, home.home.landing, config.files)
+    done = ingest(home.lake, files, {"run_id": context.run.run_id}, ingestion_settings(config, home.home))
+    for name, problem in done.unread.items():
+        context.log.warning(f"{name} was left for the next ingestion: {problem}")
     context.instance.add_dynamic_partitions(
         str(partitions.SESSION_DATE.name), [partitions.key(day) for day in done.affected_days]
     )
@@ -109,6 +117,19 @@ def fine_tuning_features(config: ClampConfig, pair_features: Slice) -> engine.Da
     ).made_with(values(config))
 
 
+def ingestion_settings(config: IngestionConfig, home: Home) -> "Settings":
+    """What the launchpad says, as the ingestion takes it."""
+    from ft_assets.ingestion import Settings
+
+    return Settings(
+        attribution=dt.timedelta(hours=config.attribution_hours),
+        clock_skew=dt.timedelta(seconds=config.clock_skew_seconds),
+        future=dt.timedelta(hours=config.future_hours),
+        changed_texts_reopen_days=config.changed_texts.value == "reopen_days",
+        spellings=home.path,
+    )
+
+
 DAILY_ASSETS = [fine_tuning_inputs, sampled_inputs, text_vectors, pair_features, fine_tuning_features]
 
 
@@ -130,6 +151,7 @@ def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
             raise ValueError(f"{name} has the settings {', '.join(kind.model_fields)}; got {', '.join(sorted(unknown))}")
         return kind(**settings)
 
+    parsed(IngestionConfig, ops, "ingestion")
     return {
         "fine_tuning_inputs": values(parsed(InputsConfig, ops, "fine_tuning_inputs")),
         "sampled_inputs": values(parsed(SamplingConfig, ops, "sampled_inputs")),

@@ -9,13 +9,41 @@ import dagster as dg
 from pydantic import Field, model_validator
 
 
+class ChangedTexts(Enum):
+    """What a new text of an item does to the days that show it."""
+
+    reopen_days = "reopen_days"
+    keep_days = "keep_days"
+
+
 class IngestionConfig(dg.Config):
-    """Which landed files to read."""
+    """Which landed files to read, and what to take for granted of them."""
 
     files: list[str] = Field(
         default=[],
         description="Files to ingest, named relative to the landing place (ubi/log.ndjson.gz). Empty: all that are not in "
         "the tables yet. A file is ingested exactly once however often it is named.",
+    )
+    attribution_hours: float = Field(
+        default=168.0,
+        gt=0.0,
+        description="How long after its session an event may still be due to it; a later one is rejected (event_too_late).",
+    )
+    clock_skew_seconds: float = Field(
+        default=60.0,
+        ge=0.0,
+        description="How much earlier than its session an event may say it was, clocks being what they are; one that is still "
+        "earlier is rejected (event_before_session).",
+    )
+    future_hours: float = Field(
+        default=24.0,
+        ge=0.0,
+        description="How far ahead of this machine's clock a log may be; what is later is rejected (time_in_future).",
+    )
+    changed_texts: ChangedTexts = Field(
+        default=ChangedTexts.reopen_days,
+        description="A new text of an item is encoded, alone. reopen_days: the days that show the item are made anew with it. "
+        "keep_days: they stay as they are. Items that had no text before always re-open their days.",
     )
 
 

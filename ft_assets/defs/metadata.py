@@ -14,6 +14,8 @@ from ft_assets.checks import PAIR_TABLES
 from ft_assets.engine import Encoded
 from ft_assets.lake import Lake
 
+SHOWN_FILES = 100
+
 if TYPE_CHECKING:
     from ft_assets.ingestion import Ingested
 
@@ -52,7 +54,10 @@ def pair_metadata(lake: Lake, name: str, day: dt.date, configuration: dict[str, 
 def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResult[Any]]:
     """One result per table of the log, each with the books of the whole ingestion."""
     books = done.as_metadata()
-    for table in (schemas.SEARCH_SESSIONS, schemas.SESSION_EVENTS, schemas.ITEMS, schemas.REJECTED_RECORDS):
+    if len(done.files) > SHOWN_FILES:
+        books["files"] = [*done.files[:SHOWN_FILES], f"and {len(done.files) - SHOWN_FILES} more: see ingested_files"]
+    books["books_by_file"] = dg.MetadataValue.table(_book_records(done), _BOOK_SCHEMA)
+    for table in (table for table in schemas.TABLES.values() if not table.daily):
         state = lake.slice(table.name)
         yield dg.MaterializeResult(
             asset_key=table.name,
@@ -66,6 +71,21 @@ def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResu
                 "code_version": ft_assets.__version__,
             },
         )
+
+
+_BOOK_COLUMNS = ("lines", "read", "accepted", "duplicate", "no_interest", "rejected")
+_BOOK_SCHEMA = dg.TableSchema(
+    columns=[dg.TableColumn("file", "string"), *(dg.TableColumn(name, "int") for name in _BOOK_COLUMNS)]
+)
+
+
+def _book_records(done: Ingested) -> list[dg.TableRecord]:
+    """A line for each file: read = accepted + duplicate + no_interest + rejected."""
+    records = []
+    for name, books in list(done.books_by_file.items())[:SHOWN_FILES]:
+        counts = books.as_metadata()
+        records.append(dg.TableRecord({"file": name, **{column: counts[column] for column in _BOOK_COLUMNS}}))
+    return records
 
 
 def text_vectors_result(

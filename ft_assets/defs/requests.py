@@ -3,7 +3,7 @@
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from ft_assets.defs.checks import asset_check_key
 from ft_assets.lake import Home
 
 INGESTION_JOB, FEATURES_JOB = "ingestion_job", "features_job"
-FILES_PER_RUN = 1_000
+FILES_PER_RUN = 10_000
 ATTEMPTS, FIRST_KEY = 3, "ft_assets/first_key"
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -49,7 +49,7 @@ def read_config(path: Path) -> dict[str, Any]:
         config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is no YAML: {error}") from error
-    sections = {"ops": lineage.DAILY, "resources": ("encoder",)}
+    sections = {"ops": ("ingestion", *lineage.DAILY), "resources": ("encoder",)}
     if not isinstance(config, dict) or not set(config) <= set(sections):
         raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {config!s:.200}")
     for section, names in sections.items():
@@ -76,20 +76,43 @@ def config_for(config: dict[str, Any], steps: set[str]) -> dict[str, Any]:
     return {**({"ops": ops} if ops else {}), **({"resources": config["resources"]} if config.get("resources") else {})}
 
 
-def ingestion_request(home: Home) -> dg.RunRequest | None:
-    """A run that ingests the landed files which the tables do not hold yet; None if there are none."""
+def ingestion_request(home: Home, config: dict[str, Any] | None = None, leave: Container[str] = ()) -> dg.RunRequest | None:
+    """A run that ingests the landed files which the tables do not hold yet, or finishes what a killed one left.
+
+    The run key names the files as they are now: a file that changes after its ingestion is asked for again.
+
+    Args:
+        home: the home.
+        config: a run configuration; its part about the ingestion is used.
+        leave: names of files that are left for later.
+
+    Returns:
+        None if there is nothing to do.
+    """
+    from ft_assets.ingestion import new_files
+    from ft_assets.journal import pending
+
+    files = [file for file in new_files(home.lake, home.landing) if file.name not in leave][:FILES_PER_RUN]
+    half_done = pending(home.lake)
+    if not files and half_done is None:
+        return None
+    states = "\n".join(f"{file.name}\t{file.bytes}\t{file.modified_at.isoformat()}" for file in files)
+    digest = hashlib.sha256(states.encode()).hexdigest()[:16]
+    settings = ((config or {}).get("ops") or {}).get("ingestion", {}).get("config", {})
+    named = [file.name for file in files]
+    return dg.RunRequest(
+        run_key=f"files:{digest}" if files else f"ingestion:{half_done}",
+        job_name=INGESTION_JOB,
+        run_config={"ops": {"ingestion": {"config": {**settings, "files": named}}}},
+        tags={"ft_assets/ingestion": "true", "ft_assets/file_count": str(len(files))},
+    )
+
+
+def left_files(home: Home) -> list[str]:
+    """Landed files that have not been ingested as they are now."""
     from ft_assets.ingestion import new_files
 
-    names = [file.name for file in new_files(home.lake, home.landing)][:FILES_PER_RUN]
-    if not names:
-        return None
-    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()[:16]
-    return dg.RunRequest(
-        run_key=f"files:{digest}",
-        job_name=INGESTION_JOB,
-        run_config={"ops": {"ingestion": {"config": {"files": names}}}},
-        tags={"ft_assets/ingestion": "true", "ft_assets/file_count": str(len(names))},
-    )
+    return [file.name for file in new_files(home.lake, home.landing)]
 
 
 def unproven_tables(instance: dg.DagsterInstance) -> dict[dt.date, set[str]]:

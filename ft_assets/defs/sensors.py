@@ -28,14 +28,14 @@ from ft_assets.defs.resources import HomeResource
 )
 def landed_files_sensor(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult:
     """See the description."""
-    from ft_assets.readers import unknown_folders
+    from ft_assets.landing import unknown_folders
 
     for folder in unknown_folders(home.home.landing):
         context.log.warning(f"landing/{folder} is no known format; its files are not read")
     end_dead_runs(home.home, context.instance)
     if under_way(context.instance, **{"ft_assets/ingestion": "true"}):
         return dg.SensorResult(skip_reason="an ingestion is under way; what it leaves is asked for when it has ended")
-    request = ingestion_request(home.home)
+    request = ingestion_request(home.home, run_config(home.home))
     if request is None:
         return dg.SensorResult(skip_reason=f"every file in {home.home.landing} is in the tables")
     again = asked_again(context.instance, request)

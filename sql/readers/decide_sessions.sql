@@ -1,86 +1,80 @@
--- session_entries -> session_decisions: which are new, which say the same again, which contradict.
+-- session_entries -> session_rows and session_fates: which are new, which say the same again, which contradict.
 --
--- The lake is asked without the rows of this group's own files: a rerun after a kill decides as the first run did.
--- Where the lake already holds a session from one of these files, that file's record is the one that stands.
+-- Who asked is not compared: without the key that an earlier ingestion had, it is another hash, or none.
 
-create or replace temp table known_sessions as
-select s.session_id, s.session_date, s.source_file, f.file_number as own_file
-from search_sessions as s
-semi join (
-    select session_id from session_entries
-    union
-    select session_id from event_entries
-) as asked on s.session_id = asked.session_id
-left join files as f on s.source_file = f.source_file;
+create or replace temp table placed_sessions as
+select
+    file_number,
+    record_number,
+    session_id,
+    row_number() over (partition by session_id order by file_number, record_number) as place
+from session_entries
+where reason is null;
 
-create or replace temp table session_decisions as
+create or replace temp table session_fates as
 with standing as (
-    -- content only of those that both sides hold: mostly none, and then nothing is read.
-    select s.session_id, s.query_text, s.started_at, s.user_id, s.visit_id, s.results, s.marked_irrelevant
-    from search_sessions as s
-    semi join (
-        select k.session_id, k.session_date
-        from known_sessions as k
-        semi join session_entries as e on k.session_id = e.session_id
-        where k.own_file is null
-    ) as both_sides on s.session_id = both_sides.session_id and s.session_date = both_sides.session_date
-    anti join files as f on s.source_file = f.source_file
-),
-
-placed as (
-    select
-        e.*,
-        row_number() over same_id as place,
-        first_value(e) over same_id as first_entry
+    select n.session_id, n.query_text, n.started_at, n.visit_id, n.results, n.marked_irrelevant
+    from near_sessions as n
+    semi join placed_sessions as p on n.session_id = p.session_id
+    union all
+    select e.session_id, e.query_text, e.started_at, e.visit_id, r.results, e.marked_irrelevant
     from session_entries as e
-    left join (
-        select session_id, min(own_file) as own_file from known_sessions where own_file is not null group by all
-    ) as own on e.session_id = own.session_id
-    where e.reason is null
-    window same_id as (
-        partition by e.session_id
-        order by (e.file_number is not distinct from own.own_file) desc, e.file_number, e.record_number
-    )
+    inner join session_results as r on e.file_number = r.file_number and e.record_number = r.record_number
+    semi join (
+        select file_number, record_number
+        from placed_sessions
+        where place = 1 and session_id in (select session_id from placed_sessions where place > 1)
+    ) as firsts on e.file_number = firsts.file_number and e.record_number = firsts.record_number
+    anti join known_sessions as k on e.session_id = k.session_id
 ),
 
-compared as (
+again as (
     select
-        p.*,
-        s.session_id is not null as in_lake,
-        case
-            -- a document of several says part of a session, its events less: what they leave out is no contradiction.
-            when p.partial and in_lake then
-                (p.entry is null or p.query_text = s.query_text)
-                and list_has_all(
-                    list_transform(s.results, lambda result: result.item_id),
-                    list_transform(p.results, lambda result: result.item_id)
-                )
-            when in_lake then
-                (p.query_text, p.started_at, p.user_id, p.visit_id, p.results, p.marked_irrelevant)
-                is not distinct from (s.query_text, s.started_at, s.user_id, s.visit_id, s.results, s.marked_irrelevant)
-            else
-                (p.query_text, p.started_at, p.user_id, p.visit_id, p.results, p.marked_irrelevant)
-                is not distinct from (
-                    first_entry.query_text, first_entry.started_at, first_entry.user_id, first_entry.visit_id,
-                    first_entry.results, first_entry.marked_irrelevant
-                )
-        end as says_the_same
-    from placed as p
-    left join standing as s on p.session_id = s.session_id
+        e.file_number,
+        e.record_number,
+        e.session_id,
+        (e.query_text, e.started_at, e.visit_id, r.results, e.marked_irrelevant)
+        is not distinct from (s.query_text, s.started_at, s.visit_id, s.results, s.marked_irrelevant) as says_the_same
+    from session_entries as e
+    inner join placed_sessions as p on e.file_number = p.file_number and e.record_number = p.record_number
+    inner join standing as s on e.session_id = s.session_id
+    inner join session_results as r on e.file_number = r.file_number and e.record_number = r.record_number
+    where p.place > 1 or e.session_id in (select session_id from known_sessions)
 )
 
 select
-    * exclude (place, first_entry, in_lake, says_the_same, reason, detail),
+    file_number,
+    record_number,
+    case when says_the_same then 'duplicate' else 'rejected' end as fate,
+    case when says_the_same then 'sessions' else 'conflicting_session' end as kind,
     case
-        when place = 1 and not in_lake then 'accepted' when says_the_same then 'duplicate' else 'rejected'
-    end as disposition,
-    case when disposition = 'rejected' then 'conflicting_session' else 'sessions' end as what,
-    case
-        when disposition = 'rejected' then
-            'a session_id must stand for one session, got ' || session_id || ' again with other content'
-    end as detail
-from compared
+        when not says_the_same then 'a session_id must stand for one session, got ' || session_id || ' again with other content'
+    end as detail,
+    session_id
+from again
 union all
-select * exclude (reason, detail), 'rejected', reason, detail
+select file_number, record_number, 'accepted', 'sessions', null, session_id
+from placed_sessions
+where place = 1 and session_id not in (select session_id from known_sessions)
+union all
+select file_number, record_number, 'rejected', reason, detail, session_id
 from session_entries
 where reason is not null;
+
+-- Rows for search_sessions, without their lists: those are joined where they are needed, once.
+create or replace temp table session_rows as
+select
+    e.file_number,
+    e.record_number,
+    e.session_id,
+    e.visit_id,
+    e.started_at,
+    e.query_text,
+    e.user_id,
+    e.user_agent,
+    e.marked_irrelevant,
+    null::date as previous_day,
+    null::varchar as previous_source
+from session_entries as e
+semi join (from session_fates where fate = 'accepted') as f
+    on e.file_number = f.file_number and e.record_number = f.record_number;

@@ -1,4 +1,4 @@
--- Days that new and changed items touch: those whose lists show one of them.
+-- Days that items touch: those whose lists show one that is new, or was changed (where changes re-open days).
 with shown as (
     select distinct session_date as day, unnest(results).item_id as item_id
     from search_sessions
@@ -7,9 +7,8 @@ with shown as (
 select distinct shown.day
 from shown
 semi join (
-    select d.item_id
-    from item_decisions as d
-    inner join files as f using (file_number)
-    where d.disposition <> 'rejected' and d.is_last and d.is_news and not list_contains(f.held, 'items')
+    select item_id
+    from item_decisions
+    where fate <> 'rejected' and is_last and is_news and (is_first or getvariable('changed_texts_reopen_days'))
 ) as news on shown.item_id = news.item_id
 order by shown.day;

@@ -47,8 +47,8 @@ select
     file_number,
     record_number,
     0 as entry,
-    'rejected' as disposition,
-    coalesce(flaw, 'unknown_record') as what,
+    'rejected' as fate,
+    coalesce(flaw, 'unknown_record') as kind,
     case when flaw is not null then detail else 'a record must have item_id and text' end as detail
 from docs
 where coalesce(flaw, '') <> 'blank' and not is_item;

@@ -1,32 +1,42 @@
--- Words that the readers share.
+-- Words that the readers share. Variables: earliest_time, latest_time (what lies outside is a mistake of the log).
 
 -- The text of a JSON scalar: ids of any kind become strings, whole numbers with their digits as written.
 -- Null for an object, an array, null and the empty text.
 -- Told by the first character of the value's JSON text: that is many times cheaper than parsing each value again.
 create or replace temp macro json_scalar(words) as
     case
-        when words[1] in ('{', '[') or words in ('null', '""') then null
-        when words[1] = '"' then
-            case when contains(words, '\') then words::json ->> '$' else words[2:-2] end
+        when starts_with(words, '"') then
+            case
+                when contains(words, '\') then nullif(words::json ->> '$', '')
+                else nullif(substring(words, 2, length(words) - 2), '')
+            end
+        when words = 'null' or starts_with(words, '{') or starts_with(words, '[') then null
+        -- 1.50 and 1.5 are one number; whole numbers keep every digit.
+        when contains(words, '.') or contains(words, 'e') or contains(words, 'E') then from_json(words, '"VARCHAR"')
         else words
     end;
-create or replace temp macro scalar_text(value) as
-    list_transform([value::varchar], lambda words: json_scalar(words))[1];
+create or replace temp macro scalar_text(value) as json_scalar((value)::varchar);
+
+-- The same of a value that was read as text: faster in long lists. An object or array arrives as its JSON.
+create or replace temp macro id_text(words) as
+    case
+        when (starts_with(words, '{') or starts_with(words, '[')) and json_valid(words) then null
+        when words <> '' then words
+    end;
 
 create or replace temp macro is_blank(words) as words is null or regexp_matches(words, '^\s*$');
 
--- A number or a number in quotes; NaN, infinity, null and nothing at all are null: the engine gave no score.
-create or replace temp macro log_rank(words) as
-    case when isfinite(try_cast(words as float)) then try_cast(words as float) end;
+-- The engine's score: null where it gave none, and NaN for what is no finite number: a rule refuses that.
+create or replace temp macro log_rank(value) as
+    case
+        when value is null or (value)::varchar = 'null' then null
+        when isfinite(try_cast(value as float)) then try_cast(value as float)
+        else 'nan'::float
+    end;
 
--- The time of a record. What lies outside 1970..2199 is a mistake of the log ('infinity' is a timestamp to the
--- engine) and would make partitions that no calendar shows. (A macro's argument is pasted wherever it is named; inside
--- a lambda it is computed, and planned, once.)
-create or replace temp macro record_time(value) as
-    list_filter(
-        list_transform([scalar_text(value)], lambda words: log_time(words)),
-        lambda moment: moment >= timestamptz '1970-01-01 00:00:00+00' and moment < timestamptz '2200-01-01 00:00:00+00'
-    )[1];
+-- A time within what a log can be of. ('infinity' is a timestamp to the engine.)
+create or replace temp macro within_reason(moment) as
+    case when moment >= getvariable('earliest_time') and moment <= getvariable('latest_time') then moment end;
 
 -- What came, short enough for a message.
 create or replace temp macro came(value) as ', got ' || coalesce(left(value::varchar, 120), 'nothing');
@@ -36,12 +46,25 @@ create or replace temp macro broken(is_broken, reason, detail) as
     case when is_broken then {'reason': reason, 'detail': detail} end;
 create or replace temp macro first_broken(rules) as list_filter(rules, lambda rule: rule is not null)[1];
 
--- The two rules of a time: it must be there, and be one.
-create or replace temp macro broken_time(value, name) as
+-- The rules of a time: it must be there, be one, and be neither of another age nor of days to come. (A macro's argument is
+-- pasted wherever it is named: give columns, not expressions.)
+create or replace temp macro broken_time(value, moment, name) as
     case
-        when value is null then {'reason': 'missing_time', 'detail': name || ' must be a time, got nothing'}
-        when record_time(value) is null then
-            {'reason': 'bad_time', 'detail': name || ' must be epoch time or ISO 8601 within 1970..2199' || came(value)}
+        when within_reason(moment) is not null then null
+        when value is null or (value)::varchar in ('null', '""') then
+            {'reason': 'missing_time', 'detail': name || ' must be a time, got nothing'}
+        when moment is null or not isfinite(moment) then
+            {'reason': 'bad_time', 'detail': name || ' must be epoch time or ISO 8601' || came(value)}
+        when moment < getvariable('earliest_time') then
+            {
+                'reason': 'time_too_early',
+                'detail': name || ' must not lie before ' || getvariable('earliest_time')::date::varchar || came(value)
+            }
+        else
+            {
+                'reason': 'time_in_future',
+                'detail': name || ' must not lie after ' || getvariable('latest_time')::varchar || came(value)
+            }
     end;
 
 -- Why a line cannot be read as a JSON object; null where it can.
@@ -50,7 +73,7 @@ create or replace temp macro flaw_of(problem, body) as
         when problem is not null then problem
         when is_blank(body) then 'blank'
         when not json_valid(body) then 'not_json'
-        when json_type(body) <> 'OBJECT' then 'not_an_object'
+        when not starts_with(ltrim(body), '{') then 'not_an_object'
     end;
 create or replace temp macro flaw_detail(flaw, body, detail) as
     case flaw
@@ -58,3 +81,7 @@ create or replace temp macro flaw_detail(flaw, body, detail) as
         when 'not_an_object' then 'a line must be one JSON object, got ' || lower(json_type(body))
         else detail
     end;
+
+-- The first value of a list that stood in it before.
+create or replace temp macro first_repeated(list) as
+    list_filter(list, lambda value, place: list_position(list, value) < place)[1];

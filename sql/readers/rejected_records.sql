@@ -1,13 +1,19 @@
--- Rows for rejected_records, of the files that the table does not hold yet: the line as it stood, once for each of
--- its entries that was refused.
+-- Rows for rejected_records: the line as it stood, once for each of its records that was refused, and the events that
+-- waited for a session that they do not belong to. Details quote the beginning of a line that is no JSON.
 select
     f.source_file,
     d.record_number,
-    d.what as reason,
-    d.detail,
-    l.raw,
+    d.entry,
+    d.kind as reason,
+    scrubbed(d.detail) as detail,
+    d.session_id,
+    scrubbed(l.raw) as raw,
     f.ingested_at as ingested_at
-from dispositions as d
+from fates as d
 inner join lines as l on d.file_number = l.file_number and d.record_number = l.record_number
 inner join files as f on d.file_number = f.file_number
-where d.disposition = 'rejected' and not list_contains(f.held, 'rejected_records');
+where d.fate = 'rejected'
+union all
+select source_file, record_number, entry, place, place_detail, session_id, raw, ingested_at
+from released_events
+where place not in ('accepted', 'session', 'impression');

@@ -1,15 +1,16 @@
--- Rows for search_sessions, of the files that the table does not hold yet.
+-- Rows for search_sessions: new ones, and those that take the place of one.
 select
-    d.session_id,
-    d.visit_id,
-    d.started_at::date as session_date,
-    d.started_at,
-    d.query_text,
-    d.user_id,
-    d.results,
-    d.marked_irrelevant,
-    f.source_file,
+    r.session_id,
+    r.visit_id,
+    r.started_at::date as session_date,
+    r.started_at,
+    r.query_text,
+    r.user_id,
+    r.user_agent,
+    l.results,
+    r.marked_irrelevant,
+    coalesce(r.previous_source, f.source_file) as source_file,
     f.ingested_at as ingested_at
-from session_decisions as d
-inner join files as f using (file_number)
-where d.disposition = 'accepted' and not list_contains(f.held, 'search_sessions');
+from session_rows as r
+inner join files as f on r.file_number = f.file_number
+inner join session_results as l on r.file_number = l.file_number and r.record_number = l.record_number;

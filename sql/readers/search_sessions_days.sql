@@ -1,6 +1,5 @@
--- Days that new sessions touch: their own.
-select distinct d.started_at::date as day
-from session_decisions as d
-inner join files as f using (file_number)
-where d.disposition = 'accepted' and not list_contains(f.held, 'search_sessions')
+-- Days that sessions touch: their own, and the one that they stood in before.
+select started_at::date as day from session_rows
+union
+select previous_day from session_rows where previous_day is not null
 order by day;

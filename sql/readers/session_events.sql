@@ -1,4 +1,4 @@
--- Rows for session_events, of the files that the table does not hold yet.
+-- Rows for session_events: new events, and those that waited for their session.
 select
     d.event_id,
     d.session_id,
@@ -9,4 +9,8 @@ select
     f.ingested_at as ingested_at
 from event_decisions as d
 inner join files as f using (file_number)
-where d.disposition = 'accepted' and not list_contains(f.held, 'session_events');
+where d.fate = 'accepted' and d.waits_for is null
+union all
+select event_id, session_id, item_id, event_type, occurred_at, source_file, ingested_at
+from released_events
+where place = 'accepted';

@@ -1,4 +1,4 @@
--- UBI lines -> docs (one JSON object each), ubi_queries and ubi_acts (their fields under one name).
+-- UBI lines -> ubi_queries and ubi_acts (their fields under one name), event_entries, other_entries and the lines' books.
 --
 -- A line is a bulk header, a document, index<TAB>document, or an index dump's object with the document in _source.
 -- Queries and events are told apart by their fields: indices are named as anyone likes.
@@ -44,32 +44,32 @@ unwrapped as (
 
 select
     *,
-    case
-        when flaw is not null or is_header then null
-        when json_exists(doc, '$.action_name') or json_exists(doc, '$.event_attributes') then 'event'
-        when
-            json_exists(doc, '$.user_query') or json_exists(doc, '$.query_response_id') or json_exists(doc, '$.query')
-            or ubi_hits(doc) is not null
-        then 'query'
-    end as kind
+    case when flaw is null and not is_header then ubi_kind(doc) end as kind
 from unwrapped;
 
 create or replace temp table ubi_queries as
-with fields as (
+with given as (
     select
         file_number,
         record_number,
         ubi_query_id(doc) as session_id,
         ubi_visit(doc) as visit_id,
-        ubi_user(doc) as user_id,
-        ubi_client(doc) as client_id,
+        pseudonym(ubi_user(doc)) as user_id,
+        pseudonym(ubi_client(doc)) as client_id,
+        ubi_agent(doc) as user_agent,
         ubi_time(doc) as stamp,
-        record_time(stamp) as logged_at,
         ubi_words(doc) as words,
-        coalesce(ubi_hits(doc), []) as shown,
-        list_transform(shown, lambda hit: ubi_hit(hit)) as hits
+        coalesce(ubi_hits(doc), []) as shown
     from docs
     where kind = 'query'
+),
+
+fields as (
+    select
+        *,
+        log_time(scalar_text(stamp)) as logged_at,
+        list_transform(shown, lambda hit: ubi_hit(hit)) as hits
+    from given
 ),
 
 judged as (
@@ -77,20 +77,24 @@ judged as (
         * exclude (shown),
         first_broken([
             broken(session_id is null, 'missing_session_id', 'query_id must be a text or a number, got none'),
-            broken_time(stamp, 'timestamp'),
+            broken_time(stamp, logged_at, 'timestamp'),
             broken(
                 list_contains(list_transform(hits, lambda id: id is null), true),
                 'missing_item_id', 'every hit must be an id or have one' || came(shown)
+            ),
+            broken(
+                len(list_distinct(hits)) < len(hits),
+                'duplicate_result', 'a list must show an item once' || came(first_repeated(hits)) || ' twice'
             )
         ]) as rule
     from fields
 )
 
-select * exclude (rule, stamp), rule.reason as reason, rule.detail as detail
+select * exclude (rule, stamp, logged_at), within_reason(logged_at) as logged_at, rule.reason as reason, rule.detail as detail
 from judged;
 
 create or replace temp table ubi_acts as
-with fields as (
+with given as (
     select
         file_number,
         record_number,
@@ -99,10 +103,10 @@ with fields as (
         coalesce(ubi_event_id(doc), md5(json(doc)::varchar)) as event_id,
         ubi_query_id(doc) as session_id,
         ubi_visit(doc) as visit_id,
-        ubi_user(doc) as user_id,
-        ubi_client(doc) as client_id,
+        pseudonym(ubi_user(doc)) as user_id,
+        pseudonym(ubi_client(doc)) as client_id,
+        ubi_agent(doc) as user_agent,
         ubi_time(doc) as stamp,
-        record_time(stamp) as logged_at,
         ubi_words(doc) as words,
         ubi_message(doc) as message,
         ubi_object(doc) as item_id,
@@ -110,6 +114,11 @@ with fields as (
         ubi_ordinal(doc) as ordinal
     from docs
     where kind = 'event'
+),
+
+fields as (
+    select *, log_time(scalar_text(stamp)) as logged_at
+    from given
 ),
 
 named as (
@@ -138,11 +147,58 @@ judged as (
                 broken(session_id is null, 'missing_session_id', 'query_id must be a text or a number, got none'),
                 broken(item_id is null, 'missing_item_id', 'the object must have an object_id, got none'),
                 -- an impression is a place in the list: it can do without a time.
-                case when becomes = 'event' then broken_time(stamp, 'timestamp') end
+                case when becomes = 'event' then broken_time(stamp, logged_at, 'timestamp') end
             ])
         end as rule
     from named
 )
 
-select * exclude (rule, stamp), rule.reason as reason, rule.detail as detail
+select * exclude (rule, stamp, logged_at), within_reason(logged_at) as logged_at, rule.reason as reason, rule.detail as detail
 from judged;
+
+create or replace temp table event_entries as
+select
+    file_number,
+    record_number,
+    0 as entry,
+    event_id,
+    session_id,
+    item_id,
+    event_type,
+    logged_at as occurred_at,
+    reason,
+    detail
+from ubi_acts
+where becomes = 'event';
+
+create or replace temp table asked_sessions as
+select session_id from ubi_queries where session_id is not null
+union
+select session_id from ubi_acts where session_id is not null;
+
+create or replace temp table other_entries as
+select
+    file_number,
+    record_number,
+    0 as entry,
+    'rejected' as fate,
+    coalesce(flaw, 'unknown_record') as kind,
+    case
+        when flaw is not null then detail
+        else 'a record must be an event (action_name) or a query (user_query, query or a list of hits)'
+    end as detail
+from docs
+where kind is null and not is_header and coalesce(flaw, '') <> 'blank'
+union all
+select file_number, record_number, 0, 'no_interest', action, null
+from ubi_acts
+where becomes in ('search', 'none');
+
+create or replace temp table line_books as
+select
+    file_number,
+    record_number,
+    coalesce(flaw, '') = 'blank' as is_blank,
+    is_header,
+    case when is_blank or is_header then 0 else 1 end as entries
+from docs;

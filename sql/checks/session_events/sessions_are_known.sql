@@ -1,5 +1,5 @@
--- Every event belongs to a session that is there: an event without one waits for it, and means lost files if it waits long.
--- warns; reads session_events, search_sessions
+-- Every event belongs to a session that is there: one whose session is not logged yet waits in waiting_records.
+-- blocks; reads session_events, search_sessions
 select session_id, count(*) as events, min(occurred_at) as first_event, any_value(source_file) as source_file
 from session_events
 where session_id not in (select session_id from search_sessions)

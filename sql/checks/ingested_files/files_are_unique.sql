@@ -1,0 +1,12 @@
+-- A file is ingested once as it is: no two rows of one name, content and time of change; and one content is read once.
+-- blocks; reads ingested_files
+select landed_as, content, modified_at, count(*) as rows
+from ingested_files
+group by all
+having count(*) > 1
+union all
+select any_value(landed_as), content, null, count(*)
+from ingested_files
+where copy_of is null
+group by content
+having count(*) > 1

@@ -1,0 +1,6 @@
+-- Every event is on an item that its session showed. (A list that came piece by piece can end up without one.)
+-- warns; reads session_events, search_sessions
+select e.event_id, e.session_id, e.item_id, e.source_file
+from session_events as e
+inner join search_sessions as s on e.session_id = s.session_id
+where not list_contains(list_transform(s.results, lambda result: result.item_id), e.item_id)

@@ -1,0 +1,42 @@
+-- What became of every record: accepted, duplicate, rejected or of no interest; one row each.
+-- Tables that a format does not feed are empty.
+
+create or replace temp table fates as
+with found as (
+    select file_number, record_number, 0 as entry, fate, kind, detail, session_id
+    from session_fates
+    union all
+    select file_number, record_number, entry, fate, kind, detail, session_id
+    from event_decisions
+    union all
+    select file_number, record_number, entry, 'rejected', reason, detail, session_id
+    from event_entries
+    where reason is not null
+    union all
+    select file_number, record_number, entry, fate, kind, detail, null
+    from item_decisions
+    union all
+    select file_number, record_number, entry, fate, kind, detail, null
+    from other_entries
+),
+
+-- A file that came again with other content (it was appended to, mostly) repeats what was refused of it before.
+refused_before as (
+    select f.file_number, r.record_number, r.entry
+    from rejected_records as r
+    inner join files as f on f.is_again and (r.source_file = f.landed_as or starts_with(r.source_file, f.landed_as || '#'))
+    inner join lines as l on f.file_number = l.file_number and r.record_number = l.record_number
+    where scrubbed(l.raw) = r.raw
+)
+
+select
+    n.file_number,
+    n.record_number,
+    n.entry,
+    case when b.file_number is not null then 'duplicate' else n.fate end as fate,
+    case when b.file_number is not null then 'rejects' else n.kind end as kind,
+    n.detail,
+    n.session_id
+from found as n
+left join (select distinct * from refused_before) as b
+    on n.fate = 'rejected' and n.file_number = b.file_number and n.record_number = b.record_number and n.entry = b.entry;

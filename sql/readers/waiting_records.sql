@@ -1,0 +1,22 @@
+-- Rows for waiting_records: new ones, and those that now wait for something else.
+select
+    d.event_id,
+    d.session_id,
+    d.item_id,
+    d.event_type,
+    d.occurred_at,
+    d.waits_for,
+    f.source_file,
+    d.record_number,
+    d.entry,
+    scrubbed(l.raw) as raw,
+    f.ingested_at as ingested_at
+from event_decisions as d
+inner join files as f using (file_number)
+inner join lines as l on d.file_number = l.file_number and d.record_number = l.record_number
+where d.waits_for is not null
+union all
+select
+    event_id, session_id, item_id, event_type, occurred_at, place, source_file, record_number, entry, raw, ingested_at
+from released_events
+where place in ('session', 'impression') and place <> waits_for;
