@@ -83,9 +83,10 @@ class Staging:
         """Stage rows of a table, and keys of rows that go; how many rows it were. What changes nothing is left out."""
         schema = table_named(table).schema
         count = 0
-        with pq.ParquetWriter(
-            self._files.open_output_stream(_path(self.ingestion, table)), schema, compression="lz4", use_dictionary=False
-        ) as writer:
+        with (
+            self._files.open_output_stream(_path(self.ingestion, table)) as sink,  # an object is there once it is closed
+            pq.ParquetWriter(sink, schema, compression="lz4", use_dictionary=False) as writer,
+        ):
             for batch in rows:
                 writer.write_batch(batch.cast(schema), row_group_size=ROWS)
                 count += batch.num_rows

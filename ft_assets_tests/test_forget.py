@@ -58,8 +58,16 @@ def rows(lake: Lake, name: str) -> list[str]:
 
 
 def of_others(found: list[str]) -> list[str]:
+    """The rows of others; of a raw list of events, the events of others."""
     marks = [needle.decode() for needle in person.needles(CODE)]
-    return [row for row in found if not any(mark in row for mark in marks)]
+    left = []
+    for text in found:
+        row = json.loads(text)
+        if row.get("raw", "").startswith('{"events": [') and MARK not in str(row["session_id"]):
+            events = json.loads(row["raw"])["events"]
+            row["raw"] = json.dumps({"events": [event for event in events if MARK not in str(event)]})
+        left.append(json.dumps(row, sort_keys=True))
+    return sorted(row for row in left if not any(mark in row for mark in marks))
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +130,9 @@ def test_who_is_forgotten_is_in_no_byte_of_the_home_and_the_others_are_as_they_w
 
     assert [day.isoformat() for day in done.days] == ["2026-11-01"]
     run(made)
-    assert person.traces(made.path / "lake", CODE) == []
+    assert person.traces(made.landing, CODE) == person.traces(made.path / "lake", CODE) == []
+    assert broken_books(made.lake) == []
+    assert new_files(made.lake, made.landing) == []
     assert rows(made.lake, "fine_tuning_inputs") == of_others(before["fine_tuning_inputs"])
     assert not [row for row in rows(made.lake, "pair_features") if MARK in row]
     assert run(made).runs == 0
@@ -182,7 +192,7 @@ def test_whatever_step_is_the_last_one_before_a_kill_the_next_call_finishes(home
     person.land(home.landing)
     ingest(home.lake, new_files(home.lake, home.landing))
     expected = {name: of_others(rows(home.lake, name)) for name in tables_of_the_log()}
-    for step in range(1, 60):
+    for step in range(1 if key else 2, 60, 2):
         copy = Home(tmp_path / f"step {step}")
         shutil.copytree(home.path, copy.path)
         left = [step]
@@ -193,7 +203,7 @@ def test_whatever_step_is_the_last_one_before_a_kill_the_next_call_finishes(home
                 forget(copy.lake, copy.landing, USER, key, alone=True)
         if left[0] > 0:
             break
-        if step % 2:  # an ingestion comes first
+        if step % 4 < 2:  # an ingestion comes first
             ingested = ingest(copy.lake, new_files(copy.lake, copy.landing))
             assert set(ingested.rows.values()) <= {0}, (step, ingested)
         forget(copy.lake, copy.landing, USER, key, alone=True)
@@ -212,6 +222,19 @@ def tables_of_the_log():
 def days_touched_by_deleting(lake):
     merges = [entry for entry in lake.history("search_sessions") if entry["operation"] == "MERGE"]
     return sorted({day for entry in merges for day in json.loads(entry["affected_days"])})
+
+
+def dying_at(step, calls):
+    """The step, done so often, and then no more."""
+    left = [calls]
+
+    def dying(*arguments, **options):
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        return step(*arguments, **options)
+
+    return dying
 
 
 def killing(step, left):
@@ -412,7 +435,6 @@ def test_the_ledger_knows_each_file_as_it_is_now_and_its_copies_with_it(home, mo
     assert [after[f"embedding_studio/{place}"]["forgotten_records"] for place in "xyz"] == [1, 1, 1]
     for name in ("embedding_studio/a", "embedding_studio/b.gz", "ubi/c"):
         assert person.lines_of(home.landing / name)[0] == ""
-    write(home, "embedding_studio/again", *[json.loads(line) for line in person.lines_of(first)[1:]])
     (home.landing / "embedding_studio" / "again").write_bytes(first.read_bytes())
     done = ingest(home.lake, new_files(home.lake, home.landing))
     assert done.copies == {"embedding_studio/again": "embedding_studio/a"}
@@ -445,9 +467,7 @@ def test_what_waits_for_its_session_is_the_persons_too_and_what_waits_beside_it_
 
     assert done.sessions == {f"s-{MARK}", f"s-{MARK}-2", f"q-{MARK}"}
     assert person.traces(home.path, CODE) == []
-    assert home.lake.slice("waiting_records").to_table(["session_id"]).to_pydict() == {"session_id": ["s-9", "q-9"]} or (
-        sorted(home.lake.slice("waiting_records").to_table()["session_id"].to_pylist()) == ["q-9", "s-9"]
-    )
+    assert sorted(home.lake.slice("waiting_records").to_table()["session_id"].to_pylist()) == ["q-9", "s-9"]
     assert home.lake.slice("session_parts").to_table()["session_id"].to_pylist() == ["q-9"]
     assert broken_books(home.lake) == []
     assert new_files(home.lake, home.landing) == []
@@ -478,7 +498,7 @@ def test_an_ingestion_under_way_does_not_bring_the_person_back(home, monkeypatch
 
     monkeypatch.setattr(journal.Staging, "commit", with_another)
     done = ingest(home.lake, new_files(home.lake, home.landing))
-    assert list(done.unread) == (["embedding_studio/c"] if moment == "staged" else [])
+    assert list(done.unread) == ["embedding_studio/c"]
     assert (moment == "staged") == any("rows of their own" in warning for warning in forgotten[0].warnings)
     left = ingest(home.lake, new_files(home.lake, home.landing))
     assert left.rows.get("search_sessions", 0) == (1 if moment == "staged" else 0)
@@ -492,19 +512,14 @@ def test_an_ingestion_under_way_does_not_bring_the_person_back(home, monkeypatch
 @pytest.mark.parametrize("counts", [True, False])
 def test_what_a_killed_ingestion_staged_is_forgotten_too(home, monkeypatch, counts):
     person.land(home.landing)
-    dies = (journal, "_apply") if counts else (journal.Staging, "commit")
-    with monkeypatch.context() as patched:
-        patched.setattr(*dies, killing(lambda *_: None, [1]))
-        patched.setattr(journal.Staging, "discard", lambda self: None)
-        with suppress(Killed):
-            ingest(home.lake, new_files(home.lake, home.landing))
+    module, name = (journal, "_apply") if counts else (journal.Staging, "commit")
     staged = home.path / "lake" / "_ingestions"
-    while not person.traces(staged):  # it began with the items
-        with monkeypatch.context() as patched:
-            patched.setattr(*dies, killing(getattr(*dies), [2 if counts else 2]))
-            patched.setattr(journal.Staging, "discard", lambda self: None)
-            with suppress(Killed):
-                ingest(home.lake, new_files(home.lake, home.landing))
+    with monkeypatch.context() as patched, suppress(Killed):
+        patched.setattr(journal.Staging, "discard", lambda self: None)
+        patched.setattr(module, name, dying_at(getattr(module, name), 1 if counts else 0))
+        ingest(home.lake, [file for file in new_files(home.lake, home.landing) if file.format != "items"])
+    assert person.traces(staged)
+    assert bool(journal.pending(home.lake)) == counts
     forget(home.lake, home.landing, USER, None, alone=True)
     assert person.traces(home.path) == []
     assert not [path for path in staged.rglob("*") if path.is_file()]
