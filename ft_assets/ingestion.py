@@ -51,6 +51,7 @@ TOUCHING = ("items", "search_sessions", "session_events")
 
 GROUP_BYTES = 160 << 20
 GROUP_FILES = 2_000
+HELD_BYTES = 512 << 20  # of one file: a larger one is spilled to disk
 GZIP_RATIO = 8  # what a compressed log grows to, about
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 
@@ -121,11 +122,11 @@ def ingest(
         RuntimeError: the books of a file do not balance, or a table would get other rows than they say (a fault of this
             program); nothing of its group was written.
     """
-    done, pending, attempt = Ingested(), list(files), 0
+    done, pending, attempt = Ingested(), list(dict.fromkeys(files)), 0
     journal.clear_abandoned(lake)
     while True:
+        ledger = Ledger(lake)  # first: of the ingestions that it knows, each must be in the tables that are read behind it
         _note(done, journal.apply_pending(lake))
-        ledger = Ledger(lake)
         pending = [file for file in pending if not ledger.holds(file) and file.name not in done.unread]
         if not pending:
             return done
@@ -200,17 +201,15 @@ class _Ingestion:
             self._decide(con)
             books = _balanced_books(con)
             _check_rows(con, books)
-            staging = journal.Staging(self.lake)
+            staging = journal.Staging(self.lake, self.ledger.version)
             try:
                 self._stage(con, staging)
                 released = queries.rows(queries.query(con, "readers/released"))
                 rows = self._ledger_rows(books, copies)
-                staging.commit(
-                    pa.Table.from_pylist(list(rows.values()), schema=INGESTED_FILES.schema), self.metadata, self.ledger.version
-                )
             except BaseException:
                 staging.discard()
                 raise
+            staging.commit(pa.Table.from_pylist(list(rows.values()), schema=INGESTED_FILES.schema), self.metadata)
         self.done.copies.update({row["landed_as"]: row["copy_of"] for row in rows.values() if row["copy_of"] is not None})
         self.done.released.update({row["place"]: row["records"] for row in released})
         self.done.note_books({row["landed_as"]: Books.of_row(row) for row in rows.values()})
@@ -226,6 +225,7 @@ class _Ingestion:
             "clock_skew_seconds": int(self.settings.clock_skew.total_seconds()),
             "changed_texts_reopen_days": self.settings.changed_texts_reopen_days,
         }
+        con.execute("set preserve_insertion_order = false")  # what has an order says so
         for name, value in values.items():
             con.execute(f"set variable {name} = $1", [value])
         spellings.read_mappings(con, self.format, self.settings.spellings)
@@ -233,32 +233,44 @@ class _Ingestion:
             con.execute(queries.read_sql(f"readers/{script}"))
 
     def _read_files(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Fill ``lines``; a file that cannot be read as it is leaves none."""
+        """Make ``lines``; a file that cannot be read as it is leaves none.
+
+        They stay as they were read, which several threads can go through at once; what is more than memory should hold goes
+        to DuckDB, which spills it to disk.
+        """
         con.register("no_lines", lines.LINE_SCHEMA.empty_table())
-        con.execute("create temp table lines as from no_lines")
+        con.execute("create temp table spilled_lines as from no_lines")
+        held: list[pa.RecordBatch] = []
         for number, file in enumerate(self.group):
-            problem = self._read_file(con, number, file)
-            if problem is not None:
+            batches: list[pa.RecordBatch] = []
+            problem = self._read_file(con, number, file, batches)
+            if problem is None:
+                held += batches
+            else:
                 self.done.unread[file.name] = problem
                 self.contents.pop(number, None)
-                con.execute("delete from lines where file_number = $1", [number])
+                con.execute("delete from spilled_lines where file_number = $1", [number])
+        con.register("held_lines", pa.Table.from_batches(held, lines.LINE_SCHEMA))
 
-    def _read_file(self, con: duckdb.DuckDBPyConnection, number: int, file: LandedFile) -> str | None:
+    def _read_file(
+        self, con: duckdb.DuckDBPyConnection, number: int, file: LandedFile, batches: list[pa.RecordBatch]
+    ) -> str | None:
         """Read a file to its end; what stands in the way, or None."""
-        digest = hashlib.sha256()
+        digest, size = hashlib.sha256(), 0
         before = (file.bytes, file.modified_at)
         try:
             with file.open() as stream:
-                batches = lines.read_batches(stream, number, digest)
-                con.register("given_lines", pa.RecordBatchReader.from_batches(lines.LINE_SCHEMA, batches))
-                con.execute("insert into lines from given_lines")
+                for batch in lines.read_batches(stream, number, digest):
+                    batches.append(batch)
+                    size += batch.nbytes
+                    if size > HELD_BYTES:
+                        _spill(con, batches)
+                        size = 0
             after = file.state()
         except FileNotFoundError:
             return "it vanished while it was read"
         except OSError as error:
             return f"it cannot be read: {error}"
-        finally:
-            con.unregister("given_lines")
         if after is None:
             return "it vanished while it was read"
         if after != before:
@@ -279,7 +291,6 @@ class _Ingestion:
             first.setdefault(content, source)
             if known is not None:
                 copies[number] = known
-                con.execute("delete from lines where file_number = $1", [number])
             rows.append((number, name, source, self.format, known, self.ledger.is_again(name), self.now))
         schema = pa.schema(
             [
@@ -295,6 +306,7 @@ class _Ingestion:
         columns = [pa.array([row[at] for row in rows], field.type) for at, field in enumerate(schema)]
         con.register("given_files", pa.table(columns, schema=schema))
         con.execute("create temp table files as from given_files")
+        con.execute(queries.read_sql("readers/lines"))
         return copies
 
     def _decide(self, con: duckdb.DuckDBPyConnection) -> None:
@@ -348,6 +360,14 @@ class _Ingestion:
                 "ingested_at": self.now,
             }
         return rows
+
+
+def _spill(con: duckdb.DuckDBPyConnection, batches: list[pa.RecordBatch]) -> None:
+    """Move lines to DuckDB."""
+    con.register("given_lines", pa.Table.from_batches(batches, lines.LINE_SCHEMA))
+    con.execute("insert into spilled_lines from given_lines")
+    con.unregister("given_lines")
+    batches.clear()
 
 
 def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:

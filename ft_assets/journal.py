@@ -11,8 +11,10 @@ ingestions happen one after the other, however many processes try.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
+import re
 import secrets
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -22,13 +24,15 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from ft_assets.lake import AlreadyDone, Commit, Lake
+from ft_assets.lake import AlreadyDone, Commit, Lake, Overtaken
 from ft_assets.schemas import INGESTED_FILES, table_named
 
 STAGING = "_ingestions"  # Delta keeps its hands off names that begin with _
 ROWS = 65_536
-LOOK_BACK = 50  # commits of the ledger among which the newest ingestion is looked for
+LOOK_BACK = (8, 128, None)  # commits of the ledger among which the newest ingestion is looked for; at last among all
 ABANDONED = dt.timedelta(days=1)
+BEGAN = "%Y%m%dT%H%M%S"
+NAME = re.compile(r"(?P<began>\d{8}T\d{6})-(?P<version>\d+)-[0-9a-f]{8}")  # of an ingestion
 
 
 @dataclass(frozen=True)
@@ -61,15 +65,19 @@ class Applied:
 class Staging:
     """Where the rows of one ingestion wait for their tables.
 
+    Args:
+        lake: the tables.
+        read_version: the version of the ledger that the rows were decided on.
+
     Attributes:
-        ingestion: its name.
+        ingestion: its name, which says when it began and on what version of the ledger: an object store tells no times.
         changes: what has been staged.
     """
 
-    def __init__(self, lake: Lake) -> None:
-        self.ingestion = secrets.token_hex(8)
+    def __init__(self, lake: Lake, read_version: int) -> None:
+        self.ingestion = f"{dt.datetime.now(dt.UTC):{BEGAN}}-{read_version}-{secrets.token_hex(4)}"
         self.changes: list[Change] = []
-        self._lake, self._files = lake, lake.filesystem()
+        self._lake, self._files, self._read_version = lake, lake.filesystem(), read_version
         self._files.create_dir(f"{STAGING}/{self.ingestion}", recursive=True)
 
     def put(
@@ -83,9 +91,10 @@ class Staging:
         """Stage rows of a table, and keys of rows that go; how many rows it were. What changes nothing is left out."""
         schema = table_named(table).schema
         count = 0
+        # The stream is closed here: a writer leaves it open, and in an object store a file is not there before.
         with (
-            self._files.open_output_stream(_path(self.ingestion, table)) as sink,  # an object is there once it is closed
-            pq.ParquetWriter(sink, schema, compression="lz4", use_dictionary=False) as writer,
+            self._files.open_output_stream(_path(self.ingestion, table)) as stream,
+            pq.ParquetWriter(stream, schema, compression="lz4", use_dictionary=False) as writer,
         ):
             for batch in rows:
                 writer.write_batch(batch.cast(schema), row_group_size=ROWS)
@@ -97,11 +106,14 @@ class Staging:
             self.changes.append(Change(table, count, removed, tuple(day.isoformat() for day in days), replaces))
         return count
 
-    def commit(self, files: pa.Table, metadata: Mapping[str, Any], read_version: int) -> Commit:
+    def commit(self, files: pa.Table, metadata: Mapping[str, Any]) -> None:
         """Make it count: one commit of the ledger, with a row for each file.
 
+        An error other than ``Overtaken`` does not say whether it counts (a broken connection, an interrupt): what was staged
+        stays, and whoever comes next asks the ledger.
+
         Raises:
-            Overtaken: another ingestion came first; nothing has been changed.
+            Overtaken: another ingestion came first; nothing has been changed, and nothing stays staged.
         """
         stated = {
             **metadata,
@@ -109,9 +121,15 @@ class Staging:
             "changes": [asdict(change) for change in self.changes],
             "files": files["source_file"].to_pylist(),
         }
-        return self._lake.append_once(
-            INGESTED_FILES.name, files.to_batches, [_transaction(self.ingestion)], stated, read_version
-        )
+        try:
+            self._lake.append_once(
+                INGESTED_FILES.name, files.to_batches, [_transaction(self.ingestion)], stated, self._read_version
+            )
+        except AlreadyDone:  # by ourselves: the store took the commit, and said otherwise
+            pass
+        except Overtaken:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         """Forget what was staged."""
@@ -144,31 +162,39 @@ def apply_pending(lake: Lake) -> Applied:
         try:
             applied.commits[change.table] = _apply(lake, name, change)
             applied.days.update(dt.date.fromisoformat(day) for day in change.days)
-        except (AlreadyDone, FileNotFoundError) as error:  # another process was faster, and may have cleared the table
-            if not lake.holds(change.table, _transaction(name)):
-                raise RuntimeError(f"ingestion {name} counts, but its rows for {change.table} are gone: {error}") from error
+        except Exception as error:  # another process may have been faster, and have removed the rows while they were read
+            if lake.holds(change.table, _transaction(name)):
+                continue
+            if isinstance(error, FileNotFoundError):
+                raise RuntimeError(
+                    f"ingestion {name} counts, but its rows for {change.table} are gone from {lake.root}/{STAGING}: {error}. "
+                    "Move the lake away and run again: the landing place holds what it was made of"
+                ) from error
+            raise
     _discard(lake.filesystem(), name)
     return applied
 
 
 def clear_abandoned(lake: Lake, older: dt.timedelta | None = ABANDONED) -> int:
-    """Remove what killed ingestions staged and never made count; how many ingestions' rows are left.
+    """Remove what killed ingestions staged and never made count, once it is a day old; of how many some is left.
+
+    Only what was decided on an older version of the ledger goes: its commit would be refused, however long its process
+    has slept. What counts, and may wait to be applied, is the newest ingestion's.
 
     Args:
         lake: the tables.
-        older: spare what is younger, it may be that of an ingestion at work; None where nobody else is at work.
+        older: what is younger stays, it may be that of an ingestion at work; None where nobody else is at work: all goes.
     """
-    files, entry = lake.filesystem(), _newest(lake)
-    found = files.get_file_info(pafs.FileSelector(STAGING, allow_not_found=True, recursive=True))
-    newest: dict[str, dt.datetime] = {}
-    for info in found:
-        name = info.path.removeprefix(f"{STAGING}/").split("/")[0]
-        if info.mtime is not None:
-            newest[name] = max(newest.get(name, info.mtime), info.mtime)
     left = 0
-    for name, at in newest.items():
-        is_old = older is None or at < dt.datetime.now(dt.UTC) - older
-        if is_old and (entry is None or name != entry["ingestion"]):
+    files, version = lake.filesystem(), int(lake.open(INGESTED_FILES.name).version())
+    entry = _newest(lake)  # behind the version: what that has refused can never become the newest
+    found = files.get_file_info(pafs.FileSelector(STAGING, allow_not_found=True, recursive=True))
+    for name in sorted({info.path.removeprefix(f"{STAGING}/").split("/")[0] for info in found}):
+        named = NAME.fullmatch(name)
+        if named is None or (entry is not None and name == entry["ingestion"]):
+            continue
+        began = dt.datetime.strptime(named["began"], BEGAN).replace(tzinfo=dt.UTC)
+        if older is None or (int(named["version"]) < version and began < dt.datetime.now(dt.UTC) - older):
             _discard(files, name)
         else:
             left += 1
@@ -193,8 +219,12 @@ def _staged(files: pafs.FileSystem, ingestion: str, table: str) -> Iterator[pa.R
 
 def _newest(lake: Lake) -> dict[str, Any] | None:
     """The ledger's log entry of the newest ingestion; commits of other kinds come when all is applied."""
-    entries = lake.open(INGESTED_FILES.name).history(LOOK_BACK)
-    return next((entry for entry in entries if "ingestion" in entry), None)
+    delta = lake.open(INGESTED_FILES.name)
+    for commits in LOOK_BACK:
+        entry = next((entry for entry in delta.history(commits) if "ingestion" in entry), None)
+        if entry is not None:
+            return entry
+    return None
 
 
 def _changes(entry: Mapping[str, Any]) -> list[Change]:
@@ -213,9 +243,8 @@ def _discard(files: pafs.FileSystem, ingestion: str) -> None:
     """Remove an ingestion's staged rows, one by one: an object store knows no folders."""
     found = files.get_file_info(pafs.FileSelector(f"{STAGING}/{ingestion}", allow_not_found=True))
     for info in found:
-        try:
+        with contextlib.suppress(FileNotFoundError):  # another process clears up as well
             files.delete_file(info.path)
-        except FileNotFoundError:  # another process cleared up as well
-            continue
-    if isinstance(getattr(files, "base_fs", None), pafs.LocalFileSystem) and found:
-        files.delete_dir(f"{STAGING}/{ingestion}")
+    if isinstance(getattr(files, "base_fs", None), pafs.LocalFileSystem):
+        with contextlib.suppress(FileNotFoundError):
+            files.delete_dir(f"{STAGING}/{ingestion}")

@@ -405,7 +405,7 @@ class Lake:
         source = pa.concat_tables(
             [
                 put.cast(table.schema).append_column(gone, pa.array([False] * put.num_rows, pa.bool_())),
-                *([] if remove is None else [_padded(remove, table).append_column(gone, pa.array([True] * remove.num_rows))]),
+                *([] if remove is None else [_padded(remove, table, gone)]),
             ]
         )
         if not source.num_rows:  # a merge without rows commits nothing, and the names would stay new for ever
@@ -414,6 +414,7 @@ class Lake:
 
         def write() -> Commit:
             delta = self._open_for(name, transactions, read_version)
+            before = int(delta.version())
             merge = delta.merge(
                 source,
                 predicate=" and ".join(f"new.{column} = old.{column}" for column in table.key),
@@ -428,6 +429,8 @@ class Lake:
                 .when_not_matched_insert(columns, predicate=f"not new.{GOES}")
                 .execute()
             )
+            if int(delta.version()) == before:  # none of the rows to remove was there: the names still have to be
+                write_deltalake(delta, put, mode="append", commit_properties=_properties(metadata, transactions))
             return Commit(int(delta.version()), put.num_rows)
 
         return _retried(write)
@@ -479,13 +482,13 @@ def _check_by_day(table: Table, day: dt.date) -> None:
         raise ValueError(f"{table.name} is not kept by day, asked for {day}")
 
 
-def _padded(keys: pa.Table, table: Table) -> pa.Table:
-    """Keys as rows of the table, nothing in the other columns."""
+def _padded(keys: pa.Table, table: Table, gone: pa.Field) -> pa.Table:
+    """Keys as rows of the table that go, nothing in the other columns."""
     columns = [
         keys[field.name].cast(field.type) if field.name in table.key else pa.nulls(keys.num_rows, field.type)
         for field in table.schema
     ]
-    return pa.table(columns, schema=table.schema)
+    return pa.table([*columns, pa.array([True] * keys.num_rows, pa.bool_())], schema=table.schema.append(gone))
 
 
 def _properties(metadata: Mapping[str, Any], transactions: Iterable[str] = ()) -> CommitProperties:

@@ -14,7 +14,6 @@ from ft_assets.landing import LandedFile
 from ft_assets.schemas import INGESTED_FILES
 
 SHOWN_DIGITS = 8
-KNOWN_BY = ["source_file", "landed_as", "content", "bytes", "modified_at", "copy_of"]
 
 
 class Ledger:
@@ -30,12 +29,10 @@ class Ledger:
     def __init__(self, lake: Lake) -> None:
         self._slice = lake.slice(INGESTED_FILES.name)
         self.version = self._slice.version
-        rows = self._slice.to_table(KNOWN_BY).to_pylist()
+        rows = self._slice.to_table(["source_file", "landed_as", "content", "bytes", "modified_at", "copy_of"]).to_pylist()
         self._deliveries: set[tuple[str, int, dt.datetime]] = {(r["landed_as"], r["bytes"], r["modified_at"]) for r in rows}
         self._names: set[str] = {row["landed_as"] for row in rows}
-        self._sources: dict[str, str] = {}
-        for row in rows:
-            self._sources.setdefault(row["content"], row["copy_of"] or row["source_file"])
+        self._sources: dict[str, str] = {row["content"]: row["source_file"] for row in rows if row["copy_of"] is None}
 
     def holds(self, file: LandedFile) -> bool:
         """Whether the file has been ingested as it is now."""

@@ -50,6 +50,7 @@ def session(session_id: str, results: Sequence[str | tuple[str, float | None]], 
         "started_at": at_noon(day),
         "query_text": f"query of {session_id}",
         "user_id": None,
+        "user_agent": None,
         "results": [{"item_id": item_id, "rank": rank} for item_id, rank in shown],
         "marked_irrelevant": False,
         "source_file": "embedding_studio/a.ndjson",
@@ -95,6 +96,18 @@ def rejected(record_number: int = 1, **columns: Any) -> dict[str, Any]:
         "detail": None,
         "raw": "{",
         "ingested_at": NOW,
+        **columns,
+    }
+
+
+def flag(session_id: str, rule: str = "listed_user", is_enforced: bool = False, **columns: Any) -> dict[str, Any]:
+    """A row of flagged_sessions."""
+    return {
+        "session_id": session_id,
+        "session_date": DAY,
+        "rule": rule,
+        "is_enforced": is_enforced,
+        "detail": "1 of its kind, above the limit of 0",
         **columns,
     }
 

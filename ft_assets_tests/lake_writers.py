@@ -14,7 +14,7 @@ from multiprocessing.synchronize import Barrier
 import numpy as np
 import pyarrow as pa
 
-from ft_assets.lake import AlreadyIngested, Lake
+from ft_assets.lake import AlreadyDone, Lake
 from ft_assets.schemas import PAIR_FEATURES, SESSION_EVENTS
 from ft_assets_tests.builders import DAY, NOW, event, pair, table_of
 
@@ -35,7 +35,7 @@ def append_one_file(barrier: Barrier, roots: list[str], number: int, answers: Co
         barrier.wait()
         try:
             answers.send((root, number, Lake(root).append_once(SESSION_EVENTS.name, rows.to_batches, ["f"], {}).rows))
-        except AlreadyIngested:
+        except AlreadyDone:
             answers.send((root, number, None))
 
 

@@ -73,9 +73,11 @@ def test_a_session_and_its_events_become_rows(shop: Shop) -> None:
     ],
 )
 def test_ids_of_any_kind_become_strings_with_their_digits(shop: Shop, written: str, expected: str) -> None:
-    line = '{"session_id": %s, "search_query": "q", "created_at": 1704067200, "user_id": %s, "search_results": [{"object_id": %s}]}'
+    line = '{"session_id": %s, "search_query": "q", "created_at": 1704067200, "user_id": %s, "search_results": [%s]}'
     click = '{"event_id": "e", "session_id": %s, "event_type": "click", "created_at": 1704067205, "object_id": %s}'
-    shop.put("embedding_studio/s.ndjson", [line % (written, written, written), click % (written, written)])
+    shop.put(
+        "embedding_studio/s.ndjson", [line % (written, written, f'{{"object_id": {written}}}'), click % (written, written)]
+    )
     shop.put("items/i.ndjson", [f'{{"item_id": {written}, "text": "words"}}'])
     shop.ingest()
     (row,), (event,), (item,) = (shop.rows(table) for table in ("search_sessions", "session_events", "items"))

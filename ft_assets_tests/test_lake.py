@@ -1,4 +1,4 @@
-"""The lake: atomic days, files exactly once, and writers that come together, conflict or die."""
+"""The lake: atomic days, named commits exactly once, and writers that come together, conflict or die."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ft_assets import read_table, schemas
-from ft_assets.lake import AlreadyIngested, Home, Lake, Overtaken
+from ft_assets.lake import AlreadyDone, Home, Lake, Overtaken
 from ft_assets_tests import lake_writers
 from ft_assets_tests.builders import DAY, NEXT_DAY, NOW, event, item, make_lake, pair, put_day, session, slice_of, table_of
 
@@ -146,46 +146,202 @@ def test_a_commit_that_comes_while_history_is_read_shifts_no_version(tmp_path: P
     assert [(entry["version"], entry["number"]) for entry in entries] == [(n, str(n)) for n in (1, 2, 3, 4)]
 
 
-def test_a_file_is_appended_once(tmp_path: Path) -> None:
+def test_rows_of_a_name_are_appended_once(tmp_path: Path) -> None:
     lake, rows = make_lake(tmp_path), table_of("session_events", [event("s", "a")])
     assert not lake.holds("session_events", "f")
     commit = lake.append_once("session_events", rows.to_batches, ["f", "g"], {"affected_days": [str(DAY)]})
     assert (commit.version, commit.rows, lake.holds("session_events", "f")) == (1, 1, True)
-    for files in (["f"], ["new", "g"]):
-        with pytest.raises(AlreadyIngested, match=f"1 of {len(files)} files are already in the table: {files[-1]}"):
-            lake.append_once("session_events", rows.to_batches, files, {})
+    for names in (["f"], ["new", "g"]):
+        with pytest.raises(AlreadyDone, match=f"1 of {len(names)} are already in the table: {names[-1]}"):
+            lake.append_once("session_events", rows.to_batches, names, {})
     assert (lake.slice("session_events").row_count, lake.holds("session_events", "new")) == (1, False)
     assert lake.history("session_events")[-1]["affected_days"] == f'["{DAY}"]'
 
 
-def test_each_table_keeps_its_own_account_of_a_file(tmp_path: Path) -> None:
+def test_each_table_keeps_its_own_account_of_a_name(tmp_path: Path) -> None:
     lake = make_lake(tmp_path)
     lake.append_once("session_events", list, ["f"], {})
     assert (lake.holds("session_events", "f"), lake.holds("search_sessions", "f")) == (True, False)
 
 
-def test_rows_compared_with_an_older_version_are_not_appended(tmp_path: Path) -> None:
-    lake, rows = make_lake(tmp_path), table_of("session_events", [event("s", "a")])
-    lake.append_once("session_events", rows.to_batches, ["f"], {}, read_version=0)
-    with pytest.raises(Overtaken, match="compared with version 0, the table is at 1"):
-        lake.append_once("session_events", rows.to_batches, ["g"], {}, read_version=0)
-    with pytest.raises(Overtaken):
-        lake.upsert_items_once(table_of("items", []), ["g"], {}, read_version=7)
-    assert lake.slice("session_events").row_count == 1
-
-
-def test_items_are_added_or_brought_up_to_date_once(tmp_path: Path) -> None:
+def test_a_name_outlives_checkpoints_vacuum_and_the_clearing_of_the_log(tmp_path: Path) -> None:
     lake = make_lake(tmp_path)
-    lake.upsert_items_once(table_of("items", [item("a", "red"), item("b", "blue")]), ["f"], {})
-    commit = lake.upsert_items_once(table_of("items", [item("b", "green", "o"), item("c", "grey")]), ["g"], {"n": 1})
+    lake.append_once("items", table_of("items", [item("a")]).to_batches, ["first"], {})
+    lake.merge_once("items", table_of("items", [item("a", "new")]), ["second"], {})
+    for number in range(3):
+        lake.append_once("items", list, [str(number)], {})
+        lake.open("items").create_checkpoint()
+    table = lake.open("items")
+    table.vacuum(0, dry_run=False, enforce_retention_duration=False)
+    table.cleanup_metadata()
+    assert all(lake.holds("items", name) for name in ("first", "second", "0", "1", "2"))
+    with pytest.raises(AlreadyDone):
+        lake.append_once("items", list, ["first"], {})
+
+
+def test_rows_compared_with_an_older_version_are_not_written(tmp_path: Path) -> None:
+    lake, rows = make_lake(tmp_path), table_of("items", [item("a")])
+    lake.append_once("items", rows.to_batches, ["f"], {}, read_version=0)
+    with pytest.raises(Overtaken, match="compared with version 0, the table is at 1"):
+        lake.append_once("items", rows.to_batches, ["g"], {}, read_version=0)
+    for put in (rows, rows.slice(1)):
+        with pytest.raises(Overtaken):
+            lake.merge_once("items", put, ["g"], {}, read_version=7)
+    assert (lake.slice("items").row_count, lake.slice("items").version, lake.holds("items", "g")) == (1, 1, False)
+
+
+def items_of(lake: Lake) -> dict[str, str]:
+    return {row["item_id"]: row["text"] for row in lake.slice("items").to_table().to_pylist()}
+
+
+def keys(*item_ids: str) -> pa.Table:
+    return pa.table({"item_id": list(item_ids)}, pa.schema([("item_id", pa.string())]))
+
+
+def test_rows_take_the_place_of_those_with_their_key_once(tmp_path: Path) -> None:
+    lake = make_lake(tmp_path)
+    lake.merge_once("items", table_of("items", [item("a", "red"), item("b", "blue")]), ["f"], {})
+    commit = lake.merge_once("items", table_of("items", [item("b", "green", "o"), item("c", "grey")]), ["g"], {"n": 1})
     assert (commit.rows, lake.slice("items").row_count) == (2, 3)
     found = lake.slice("items").to_table().sort_by("item_id")
     assert found.select(["item_id", "text", "object_id"]).to_pydict() == {
         "item_id": ["a", "b", "c"], "text": ["red", "green", "grey"], "object_id": ["a", "o", "c"],
     }  # fmt: skip
-    with pytest.raises(AlreadyIngested):
-        lake.upsert_items_once(table_of("items", [item("a", "black")]), ["f"], {})
-    assert lake.slice("items").to_table().sort_by("item_id")["text"].to_pylist() == ["red", "green", "grey"]
+    assert lake.history("items")[-1]["n"] == "1"
+    with pytest.raises(AlreadyDone):
+        lake.merge_once("items", table_of("items", [item("a", "black")]), ["f"], {})
+    assert items_of(lake) == {"a": "red", "b": "green", "c": "grey"}
+
+
+def test_one_merge_puts_changes_and_removes(tmp_path: Path) -> None:
+    lake = make_lake(tmp_path, items=table_of("items", [item(name, "old") for name in "abc"]))
+    version = lake.slice("items").version
+    new = table_of("items", [item("a", "new"), item("d", "new")])
+    commit = lake.merge_once("items", new, ["f"], {}, remove=keys("b", "never there"))
+    assert (commit.version, commit.rows) == (version + 1, 2)
+    assert items_of(lake) == {"a": "new", "c": "old", "d": "new"}
+
+
+def test_a_row_moves_to_another_day_when_its_day_changes(tmp_path: Path) -> None:
+    lake = make_lake(tmp_path, search_sessions=table_of("search_sessions", [session("s", "a"), session("t", "a")]))
+    lake.merge_once("search_sessions", table_of("search_sessions", [session("s", "ab", day=NEXT_DAY)]), ["f"], {})
+    by_day = {day: lake.slice("search_sessions", day).to_table()["session_id"].to_pylist() for day in (DAY, NEXT_DAY)}
+    assert by_day == {DAY: ["t"], NEXT_DAY: ["s"]}
+
+
+@pytest.mark.parametrize("remove", [None, keys(), keys("never there"), keys("a", "gone before")])
+def test_a_merge_that_changes_little_or_nothing_carries_its_names(tmp_path: Path, remove: pa.Table | None) -> None:
+    """Delta makes no commit of a merge that changes nothing: its names would stay new for ever."""
+    lake = make_lake(tmp_path, items=table_of("items", [item("a"), item("b")]))
+    version = lake.slice("items").version
+    commit = lake.merge_once("items", schemas.ITEMS.empty(), ["f"], {"n": 1}, remove=remove)
+    assert (commit.version, commit.rows, lake.holds("items", "f")) == (version + 1, 0, True)
+    assert lake.history("items")[-1]["n"] == "1"
+    assert set(items_of(lake)) == ({"b"} if remove is not None and "a" in remove["item_id"].to_pylist() else {"a", "b"})
+    with pytest.raises(AlreadyDone):
+        lake.merge_once("items", schemas.ITEMS.empty(), ["f"], {}, remove=remove)
+
+
+CHANGES = {
+    "append": lambda lake, name, item_id: lake.append_once("items", table_of("items", [item(item_id)]).to_batches, [name], {}),
+    "merge": lambda lake, name, item_id: lake.merge_once("items", table_of("items", [item(item_id)]), [name], {}),
+    "merge of nothing": lambda lake, name, item_id: lake.merge_once(
+        "items", schemas.ITEMS.empty(), [name], {}, remove=keys("never there")
+    ),
+}
+
+
+@pytest.mark.parametrize("ours", CHANGES)
+@pytest.mark.parametrize("theirs", CHANGES)
+@pytest.mark.parametrize("is_same", [True, False])
+def test_a_commit_that_comes_in_between_is_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ours: str, theirs: str, is_same: bool
+) -> None:
+    """Another commits behind our look at the table: under our name it was us, under its own both stay."""
+    lake = make_lake(tmp_path, items=table_of("items", [item("a")]))
+    open_for, others = Lake._open_for, []
+
+    def late(self: Lake, *args: Any) -> DeltaTable:
+        delta = open_for(self, *args)
+        if not others:
+            others.append(theirs)
+            CHANGES[theirs](self, "ours" if is_same else "theirs", "b")
+        return delta
+
+    monkeypatch.setattr(Lake, "_open_for", late)
+    expected = {"a", *(["b"] if theirs != "merge of nothing" else [])}
+    if is_same:
+        with pytest.raises(AlreadyDone):
+            CHANGES[ours](lake, "ours", "c")
+    else:
+        CHANGES[ours](lake, "ours", "c")
+        expected |= {"c"} if ours != "merge of nothing" else set()
+        assert lake.holds("items", "theirs")
+    assert others
+    assert lake.holds("items", "ours")
+    assert lake.slice("items").row_count == len(expected)
+    assert set(items_of(lake)) == expected
+
+
+def test_a_commit_in_between_of_rows_that_were_compared_is_not_survived(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake = make_lake(tmp_path)
+    open_for, others = Lake._open_for, []
+
+    def late(self: Lake, *args: Any) -> DeltaTable:
+        delta = open_for(self, *args)
+        if not others:
+            others.append("theirs")
+            CHANGES["append"](self, "theirs", "b")
+        return delta
+
+    monkeypatch.setattr(Lake, "_open_for", late)
+    version = lake.slice("items").version
+    with pytest.raises(Overtaken):
+        lake.append_once("items", table_of("items", [item("c")]).to_batches, ["ours"], {}, version)
+    assert set(items_of(lake)) == {"b"}
+    assert not lake.holds("items", "ours")
+
+
+def test_a_table_that_another_version_made_is_refused_with_a_way_out(tmp_path: Path) -> None:
+    lake = make_lake(tmp_path)
+    older = schemas.ITEMS.schema.remove(schemas.ITEMS.schema.get_field_index("text_hash"))
+    DeltaTable.create(lake.uri("items"), schema=older)
+    for use in (lambda: lake.open("items"), lambda: lake.slice("items"), lambda: lake.append("items", items_table(), {})):
+        with pytest.raises(
+            ValueError, match=r"must have the columns item_id, .*, it lacks text_hash: another version .* Move the lake"
+        ):
+            use()
+
+
+def items_table() -> pa.Table:
+    return table_of("items", [item("a")])
+
+
+def test_a_table_whose_making_was_killed_is_made_again(tmp_path: Path) -> None:
+    lake = make_lake(tmp_path)
+    log = Path(lake.uri("items"), "_delta_log")
+    log.mkdir(parents=True)
+    (log / "_commit_0123.json.tmp").write_text('{"commitInfo":')
+    lake.append("items", items_table(), {})
+    assert items_of(lake) == {"a": "text of a"}
+
+
+def test_some_days_of_a_slice_are_those_days_however_they_are_read(tmp_path: Path) -> None:
+    lake, third = make_lake(tmp_path), NEXT_DAY + dt.timedelta(days=1)
+    for day, name in ((DAY, "a"), (NEXT_DAY, "b"), (third, "c")):
+        put_day(lake, "pair_features", pairs(name, day=day), day)
+    some = lake.slice("pair_features").of_days([DAY, third, dt.date(2020, 1, 1)])
+    with duckdb.connect() as con:
+        some.create_view(con)
+        assert con.sql("select session_id, session_date from pair_features order by 1").fetchall() == [("a", DAY), ("c", third)]
+    assert len(some.file_uris()) == 2
+    assert sorted(some.to_table()["session_id"].to_pylist()) == ["a", "c"]
+    none = lake.slice("pair_features").of_days([])
+    assert (none.file_uris(), none.to_table().num_rows) == ([], 0)
+    with pytest.raises(ValueError, match="items is not kept by day"):
+        lake.slice("items").of_days([DAY])
 
 
 def test_a_slice_is_a_version_and_sees_no_later_commit(tmp_path: Path) -> None:
