@@ -109,7 +109,7 @@ def _clear(lake: Lake, landing: Path | str, alone: bool, done: Forgotten) -> Non
     if lake.exists(SEARCH_SESSIONS.name):
         done.note_rows(TEXT_VECTORS, tables.delete_unasked_vectors(lake))
     done.leftovers = remove_leftovers(landing, before)
-    if lake.exists(INGESTED_FILES.name) and (left := journal.clear_abandoned(lake, None if alone else STALE)):
+    if lake.exists(INGESTED_FILES.name) and (left := journal.clear_staged(lake, None if alone else STALE)):
         done.warnings.append(
             f"{left} ingestions younger than an hour have rows of their own; call this again when they have ended"
         )

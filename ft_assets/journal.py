@@ -175,8 +175,13 @@ def apply_pending(lake: Lake) -> Applied:
     return applied
 
 
-def clear_abandoned(lake: Lake, older: dt.timedelta | None = ABANDONED) -> int:
-    """Remove what killed ingestions staged and never made count, once it is a day old; of how many some is left.
+def clear_abandoned(lake: Lake) -> None:
+    """Remove what killed ingestions staged and never made count, once it is a day old."""
+    clear_staged(lake, ABANDONED)
+
+
+def clear_staged(lake: Lake, older: dt.timedelta | None) -> int:
+    """Remove what ingestions staged and never made count, once it is that old; of how many some is left.
 
     Only what was decided on an older version of the ledger goes: its commit would be refused, however long its process
     has slept. What counts, and may wait to be applied, is the newest ingestion's.

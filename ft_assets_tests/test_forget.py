@@ -11,6 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+import pyarrow.compute as pc
 import pytest
 from click.testing import CliRunner
 
@@ -254,6 +255,9 @@ def test_without_a_key_sessions_are_found_by_the_landed_files(home):
     done = forget(home.lake, home.landing, USER, None, alone=True)
     assert done.rows["search_sessions"] == 3
     assert person.traces(home.path) == []
+    (broken,) = home.lake.slice("rejected_records").to_table().filter(pc.field("reason") == "not_json").to_pylist()
+    assert '"user_id": null' in broken["detail"]  # what is quoted of a record names nobody either
+    assert '"other"' not in broken["detail"]
 
 
 def test_with_the_key_sessions_are_found_by_the_tables_when_the_files_are_gone(tmp_path):
