@@ -178,6 +178,50 @@ def show(home: Home, table: str, rows: int, session_date: dt.datetime | None) ->
 
 
 @main.command()
+@click.argument("user")
+@click.option("--yes", is_flag=True, help="Do not ask first.")
+@click.pass_obj
+@_told
+def forget(home: Home, user: str, yes: bool) -> None:
+    """Remove the sessions of USER (the id as logged) from the landing place, every table and the tables' history."""
+    from ft_assets import headless, identity
+    from ft_assets.forget import forget as forget_
+    from ft_assets.forget import mentions
+
+    key = identity.user_key()
+    if not home.path.is_dir():
+        raise FileNotFoundError(f"there is no home at {home.path}")
+    if not yes:
+        click.confirm(f"Remove every session of {user!r} from {home.path}? It cannot be undone", abort=True)
+    with headless.nobody_at_work(home):
+        done = forget_(home.lake, home.landing, user, key, alone=True)
+    click.echo(
+        f"nothing of {user!r} was found in {home.path}" if done.is_empty else f"forgot {user!r}: {_forgotten_text(done)}"
+    )
+    if done.history or done.leftovers:
+        click.echo(f"deleted {sum(done.history.values())} files of old versions, {len(done.leftovers)} half-landed copies")
+    if key is None:
+        click.echo(f"{identity.KEY_VARIABLE} is not set: sessions were looked for in the landed files alone")
+    if done.days:
+        click.echo(f"days to be made anew (ft-assets run): {', '.join(day.isoformat() for day in done.days)}")
+    for warning in done.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    if left := mentions(home.dagster, user, key, done.sessions):
+        click.echo(f"Dagster's own records still mention the person: {', '.join(left)} in {home.dagster}", err=True)
+    click.echo("not reached: backups, exports, trained models, logs of Dagster and of the systems around it")
+
+
+def _forgotten_text(done: Any) -> str:
+    """What was removed, a line for each table and file."""
+    lines = [f"{len(done.sessions)} {'session' if len(done.sessions) == 1 else 'sessions'}"]
+    lines += [f"  {table}: {rows:,} rows" for table, rows in done.rows.items()]
+    for name, blanked in done.files.items():
+        parts = {"lines": blanked.records, "lines that are no JSON": blanked.unreadable, "lines shortened": blanked.shared}
+        lines.append(f"  {name}: " + ", ".join(f"{count:,} {what}" for what, count in parts.items() if count))
+    return "\n".join(lines)
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, type=int)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.pass_obj

@@ -108,6 +108,29 @@ def run_until_nothing_is_new(
         raise ValueError(f"another ft-assets run is at work on {home.path}; wait for it to end") from None
 
 
+@contextmanager
+def nobody_at_work(home: Home) -> Iterator[None]:
+    """Keep every ``ft-assets run`` away from a home, once it is known that no run of Dagster is under way there.
+
+    Raises:
+        ValueError: somebody is at work on the home.
+    """
+    from ft_assets.defs import requests
+    from ft_assets.defs.gates import headless_lock, mark_failed
+
+    home.dagster.mkdir(parents=True, exist_ok=True)
+    try:
+        with headless_lock(home):
+            if (home.dagster / "dagster.yaml").exists():
+                with instance_of(home) as instance:
+                    mark_failed(instance)
+                    if requests.under_way(instance):
+                        raise ValueError(f"runs of Dagster are under way on {home.path}; wait for them to end, or end them")
+            yield
+    except Timeout:
+        raise ValueError(f"an ft-assets run is at work on {home.path}; wait for it to end") from None
+
+
 def _pass(home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], config: dict[str, Any]) -> Pass:
     from ft_assets.database import pull_all
     from ft_assets.defs import requests

@@ -179,11 +179,21 @@ def apply_pending(lake: Lake) -> Applied:
 
 
 def clear_abandoned(lake: Lake) -> None:
-    """Remove what killed ingestions staged and never made count, once it is a day old.
+    """Remove what killed ingestions staged and never made count, once it is a day old."""
+    clear_staged(lake, ABANDONED)
+
+
+def clear_staged(lake: Lake, older: dt.timedelta | None) -> int:
+    """Remove what ingestions staged and never made count, once it is that old; of how many some is left.
 
     Only what was decided on an older version of the ledger goes: its commit would be refused, however long its process
     has slept. What counts, and may wait to be applied, is the newest ingestion's.
+
+    Args:
+        lake: the tables.
+        older: what is younger stays, it may be that of an ingestion at work; None where nobody else is at work: all goes.
     """
+    left = 0
     files, version = lake.filesystem(), int(lake.open(INGESTED_FILES.name).version())
     entry = _newest(lake)  # behind the version: what that has refused can never become the newest
     found = files.get_file_info(pafs.FileSelector(STAGING, allow_not_found=True, recursive=True))
@@ -192,8 +202,11 @@ def clear_abandoned(lake: Lake) -> None:
         if named is None or (entry is not None and name == entry["ingestion"]):
             continue
         began = dt.datetime.strptime(named["began"], BEGAN).replace(tzinfo=dt.UTC)
-        if int(named["version"]) < version and began < dt.datetime.now(dt.UTC) - ABANDONED:
+        if older is None or (int(named["version"]) < version and began < dt.datetime.now(dt.UTC) - older):
             _discard(files, name)
+        else:
+            left += 1
+    return left
 
 
 def _apply(lake: Lake, ingestion: str, change: Change) -> Commit:

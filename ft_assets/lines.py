@@ -23,6 +23,7 @@ PIECE_BYTES = 248  # in which a byte can count, and whole words of eight bytes
 SLICE_ROWS = 1_000
 
 BOM = b"\xef\xbb\xbf"
+GZIP = b"\x1f\x8b"
 UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 OPENING, CLOSING, CASE = ord("{"), ord("}"), ord("{") ^ ord("[")  # one bit tells [ from {, and ] from }
 STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"', re.S)
@@ -100,6 +101,31 @@ def read_batches(stream: BinaryIO, file_number: int, digest: Digest | None = Non
     last = lines.last(content.damage)
     if last is not None:
         yield _batch(file_number, [last])
+
+
+def byte_blocks(stream: BinaryIO, digest: Digest | None = None) -> Iterator[tuple[int, bytes]]:
+    """Whole lines as they stand, some 1 MB together, with the number of the first as ``read_batches`` counts.
+
+    A line longer than ``LINE_BYTES`` comes in pieces of one number; only its last piece has a line end, and others may
+    follow it. The last line of a file may have none. Of a damaged compressed file, what can be read.
+
+    Args:
+        stream: gives raw bytes; it is read to its end and not closed.
+        digest: fed as by ``read_batches``.
+    """
+    number, rest = 1, b""
+    for block in _Content(stream, digest):
+        whole, end, last = block.rpartition(b"\n")
+        if end:
+            yield number, rest + whole + end
+            number, rest = number + whole.count(b"\n") + 1, last
+        else:
+            rest += last
+        if len(rest) > LINE_BYTES:
+            yield number, rest
+            rest = b""
+    if rest:
+        yield number, rest
 
 
 class _Lines:
@@ -248,7 +274,7 @@ class _Content:
     def __iter__(self) -> Iterator[bytes]:
         chunks = _gathered(iter(lambda: self.stream.read(BLOCK_BYTES), b""))
         first = next(chunks, b"")
-        is_gzip = first.startswith(b"\x1f\x8b")
+        is_gzip = first.startswith(GZIP)
         chunks = _chain(first, chunks)
         for block in _gathered(self._inflate(chunks)) if is_gzip else chunks:
             if self.digest is not None:

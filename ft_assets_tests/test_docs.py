@@ -39,7 +39,7 @@ def test_the_settings_of_the_readme_are_settings():
 def test_the_readme_names_every_table_every_command_and_every_format():
     for table in schemas.TABLES.values():
         assert f"| `{table.name}` | {table.row} |" in README
-    for command in ("land", "run", "report", "show"):
+    for command in ("land", "run", "report", "show", "forget"):
         assert f"ft-assets {command}" in README
         assert command in cli.main.commands
     for format_ in readers.FORMATS:

@@ -18,6 +18,7 @@ ORDER = [
     *("identity", "schemas", "feeding", "lake", "queries", "rules", "lineage"),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
     *("lines", "readers", "places", "landing", "spellings", "books", "ledger", "journal", "ingestion"),
+    *("traces", "forget_landing", "forget_tables", "forget_ledger", "forget"),
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
     *("packing", "engine", "flags", "training_data", "fine_tuning"),

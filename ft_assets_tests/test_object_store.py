@@ -3,6 +3,7 @@
 import datetime as dt
 import gzip
 import http.client
+import io
 import itertools
 import json
 import os
@@ -14,13 +15,17 @@ import urllib.request
 from contextlib import nullcontext
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
 from ft_assets import cli, headless, landing, places, read_table, schemas
+from ft_assets.forget import forget
 from ft_assets.ingestion import ingest, new_files
-from ft_assets.lake import Home
+from ft_assets.lake import Home, Lake
 from ft_assets.simulate import simulate
+from ft_assets_tests import person
+from ft_assets_tests.builders import table_of, vector
 from ft_assets_tests.dagster_ui import free_port
 
 pytest.importorskip("moto.server", reason="moto[server] stands in for S3")
@@ -327,3 +332,46 @@ def test_a_lake_in_an_object_store_holds_what_a_local_one_does(home, bucket, mon
     assert here[0] == there[0]
     assert here[1].equals(there[1])
     assert there[1].num_rows > 0
+
+
+def objects(bucket: str) -> dict[str, bytes]:
+    """Every object of the bucket, Parquet files with what is in them."""
+    boto3 = pytest.importorskip("boto3")
+    store = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+    name = bucket.removeprefix("s3://")
+    found = {}
+    for page in store.get_paginator("list_objects_v2").paginate(Bucket=name):
+        for entry in page.get("Contents", []):
+            data = store.get_object(Bucket=name, Key=entry["Key"])["Body"].read()
+            data = gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data
+            rows = str(pq.read_table(io.BytesIO(data)).to_pylist()).encode() if data.startswith(b"PAR1") else b""
+            found[entry["Key"]] = data + rows
+    return found
+
+
+@pytest.mark.slow
+def test_who_is_forgotten_is_in_no_object_of_the_store(home, bucket, server):
+    person.land(home.landing)
+    place, lake = f"{bucket}/landing", Lake(f"{bucket}/lake")
+    landing.land_by_guess(place, [home.landing / format_ for format_ in ("items", "embedding_studio", "ubi")])
+    ingest(lake, new_files(lake, place))
+    lake.append("text_vectors", table_of("text_vectors", [vector(person.QUERIES[0], "query"), vector("tea", "query")]), {})
+    put_objects(server, {f"/{bucket.removeprefix('s3://')}/landing/.0123456789abcdef.tmp": person.MARK.encode()})
+    before = objects(bucket)
+    told = [key for key, data in before.items() if any(needle in data for needle in person.needles())]
+    assert len(told) >= 8
+    done = forget(lake, place, person.USER, b"a key of sixteen", alone=True)
+    assert done.rows["search_sessions"] == 3
+    assert done.leftovers == [".0123456789abcdef.tmp"]
+    after = objects(bucket)
+    assert [key for key, data in after.items() if any(needle in data for needle in person.needles())] == []
+    assert {key for key, data in after.items() if key.startswith("landing/") and data} == {
+        f"landing/{name}" for name in person.files()
+    }
+    assert lake.slice("search_sessions").row_count == 4
+    assert lake.slice("text_vectors").row_count == 1
+    assert new_files(lake, place) == []
+    again = forget(lake, place, person.USER, b"a key of sixteen", alone=True)
+    assert again.is_empty
+    assert not again.history
+    assert objects(bucket) == after

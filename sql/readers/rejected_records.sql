@@ -1,11 +1,11 @@
 -- Rows for rejected_records: the line as it stood, once for each of its records that was refused, and the events that
--- waited for a session that they do not belong to.
+-- waited for a session that they do not belong to. Details quote the beginning of a line that is no JSON.
 select
     f.source_file,
     d.record_number,
     d.entry,
     d.kind as reason,
-    d.detail,
+    scrubbed(d.detail) as detail,
     d.session_id,
     scrubbed(l.raw) as raw,
     f.ingested_at as ingested_at
