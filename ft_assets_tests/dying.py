@@ -156,7 +156,7 @@ def one_step(folder: Path, step: str) -> dict[str, Any]:
 
 
 def killed_at_any_moment(folder: Path, work: Callable[[Path], None], kills: int, longest: float) -> dict[str, Any]:
-    """Do it in the folder, undisturbed; then in copies of it, each until it ends, killed at any moment, so often in all.
+    """Do it in the folder, undisturbed; then in copies of it, each until it ends, killed at any moment; so often in all, then no more.
 
     Args:
         folder: with a landing place, and what else the work needs.
@@ -176,7 +176,7 @@ def killed_at_any_moment(folder: Path, work: Callable[[Path], None], kills: int,
     took = time.perf_counter() - began
     while len(moments) < kills:
         home = another()
-        while True:
+        while len(moments) < kills:
             moment = chance.uniform(0, longest * took)
             child = forked(lambda home=home: work(home))  # type: ignore[misc]
             time.sleep(moment)
@@ -184,6 +184,8 @@ def killed_at_any_moment(folder: Path, work: Callable[[Path], None], kills: int,
             if ended(child):
                 break
             moments.append(moment)
+        else:
+            assert ended(forked(lambda home=home: work(home)))  # type: ignore[misc]
     return {"took": took, "moments": moments, "homes": [str(home) for home in homes]}
 
 
