@@ -156,7 +156,7 @@ def one_step(folder: Path, step: str) -> dict[str, Any]:
 
 
 def killed_at_any_moment(folder: Path, work: Callable[[Path], None], kills: int, longest: float) -> dict[str, Any]:
-    """Do it in the folder, undisturbed; then in copies of it, each until it ends, killed at any moment; so often in all, then no more.
+    """Do it in the folder, undisturbed; then in copies of it, each until it ends, killed at any moment, so often in all.
 
     Args:
         folder: with a landing place, and what else the work needs.
