@@ -43,20 +43,33 @@ def ended(child: int) -> bool:
     return status == 0
 
 
-def ingest(folder: Path, names: list[str] | None = None) -> None:
-    """Every new file, or those named, one at a time: each is an ingestion."""
+def lake_of(folder: Path) -> Lake:
+    """Its own, or the one that ``FT_ASSETS_LAKE`` names."""
+    return Lake(os.environ.get("FT_ASSETS_LAKE") or str(folder / "lake"))
+
+
+def ingest_one_by_one(folder: Path, names: list[str] | None = None) -> None:
+    """Every new file, or those named; each is an ingestion."""
     ingestion.GROUP_FILES = 1
-    lake = Lake(str(folder / "lake"))
+    ingest(folder, names)
+
+
+def ingest(folder: Path, names: list[str] | None = None) -> None:
+    """Every new file, or those named."""
+    lake = lake_of(folder)
     files = [file for file in ingestion.new_files(lake, folder / "landing") if names is None or file.name in names]
     ingestion.ingest(lake, files)
 
 
 def die_behind(reached: Callable[[str], bool]) -> None:
-    """In this process, ask behind every step whether to die there; a step is named with the file of its ingestion."""
-    at = ["start"]
+    """In this process, ask behind every step of an ingestion whether to die there.
+
+    A step is named with the file that is ingested; once that counts, with the name of the ingestion.
+    """
+    at = [""]
 
     def die(step: str) -> None:
-        if reached(f"{step} {at[0]}"):
+        if reached(step):
             os.kill(os.getpid(), signal.SIGKILL)
 
     def deadly(owner: Any, name: str, step: Callable[..., str]) -> None:
@@ -69,20 +82,23 @@ def die_behind(reached: Callable[[str], bool]) -> None:
 
         setattr(owner, name, call)
 
-    class Files(pafs.SubTreeFileSystem):  # type: ignore[misc]
-        def create_dir(self, path: str, *, recursive: bool = True) -> None:
-            super().create_dir(path, recursive=recursive)
-            die("make a folder")
+    def committed(_: Lake, table: str, rows: Any, names: Any, metadata: Any, *rest: Any) -> str:
+        return f"commit {table} {at[0] if table == 'ingested_files' else metadata['ingestion']}"
 
+    class Files(pafs.SubTreeFileSystem):  # type: ignore[misc]
         def delete_file(self, path: str) -> None:
             super().delete_file(path)
-            die("remove a file")
+            die(f"remove a file {path.split('/')[1]}")
 
         def delete_dir(self, path: str) -> None:
             super().delete_dir(path)
-            die("remove a folder")
+            die(f"remove the folder {path.split('/')[1]}")
+
+    whole = Lake.filesystem
 
     def filesystem(lake: Lake) -> pafs.FileSystem:
+        if "://" in lake.root:
+            return whole(lake)
         Path(lake.root).mkdir(parents=True, exist_ok=True)
         return Files(lake.root, pafs.LocalFileSystem())
 
@@ -94,26 +110,32 @@ def die_behind(reached: Callable[[str], bool]) -> None:
 
     ingestion._Ingestion.__init__ = named  # type: ignore[method-assign]
     Lake.filesystem = filesystem  # type: ignore[method-assign]
-    deadly(journal.Staging, "put", lambda _, table, *rest: f"stage {table}")
+    deadly(journal.Staging, "__init__", lambda *_: f"make a folder {at[0]}")
+    deadly(journal.Staging, "put", lambda _, table, *rest: f"stage {table} {at[0]}")
     for method in ("append_once", "merge_once"):
-        deadly(Lake, method, lambda _, table, *rest: f"commit {table}")
+        deadly(Lake, method, committed)
 
 
-def every_step(folder: Path) -> dict[str, Any]:
-    """Die once behind each step that an ingestion of the landed files takes, then end it."""
+def every_step(folder: Path, file: str) -> dict[str, Any]:
+    """Die once behind each step that an ingestion of the landed files takes, then end it.
+
+    What is staged is nothing yet, whoever's it is: each of those steps is taken for one file, the last for all.
+    """
+    last = f"stage {ingestion.TABLES[-1]}"
     steps: list[str] = []
     while True:
         reading, writing = os.pipe()
 
         def work(writing: int = writing) -> None:
             def reached(step: str) -> bool:
-                if step in steps:
+                is_staging = step.startswith(("stage ", "make "))
+                if step in steps or (is_staging and not step.endswith(f" {file}") and not step.startswith(last)):
                     return False
                 os.write(writing, step.encode())
                 return True
 
             die_behind(reached)
-            ingest(folder)
+            ingest_one_by_one(folder)
 
         whole = ended(forked(work))
         os.close(writing)
@@ -124,11 +146,11 @@ def every_step(folder: Path) -> dict[str, Any]:
 
 
 def one_step(folder: Path, step: str) -> dict[str, Any]:
-    """Die behind this step."""
+    """Die behind the first step whose name begins so."""
 
     def work() -> None:
-        die_behind(lambda here: here == step)
-        ingest(folder)
+        die_behind(lambda here: here.startswith(f"{step} "))
+        ingest_one_by_one(folder)
 
     return {"whole": ended(forked(work))}
 
@@ -154,7 +176,7 @@ def killed_at_any_moment(folder: Path, work: Callable[[Path], None], kills: int,
     took = time.perf_counter() - began
     while len(moments) < kills:
         home = another()
-        while True:
+        while len(moments) < kills:
             moment = chance.uniform(0, longest * took)
             child = forked(lambda home=home: work(home))  # type: ignore[misc]
             time.sleep(moment)
@@ -162,6 +184,8 @@ def killed_at_any_moment(folder: Path, work: Callable[[Path], None], kills: int,
             if ended(child):
                 break
             moments.append(moment)
+        else:
+            assert ended(forked(lambda home=home: work(home)))  # type: ignore[misc]
     return {"took": took, "moments": moments, "homes": [str(home) for home in homes]}
 
 
@@ -175,12 +199,16 @@ def runs(folder: Path, kills: int) -> dict[str, Any]:
             os.dup2(said.fileno(), 2)
             cli.main(["--home", str(home), "run"], standalone_mode=False)
 
-    return killed_at_any_moment(folder, run, kills, 0.5)
+    return killed_at_any_moment(folder, run, kills, 0.3)
 
 
 def together(folder: Path, shares: list[list[str]]) -> dict[str, Any]:
     """One process for each share of the landed files, all at the same time."""
-    return {"whole": [ended(child) for child in _at_once([lambda names=names: ingest(folder, names) for names in shares])]}  # type: ignore[misc]
+    return {
+        "whole": [
+            ended(child) for child in _at_once([lambda names=names: ingest_one_by_one(folder, names) for names in shares])
+        ]
+    }  # type: ignore[misc]
 
 
 def applied_together(folder: Path, count: int) -> dict[str, Any]:
@@ -188,7 +216,7 @@ def applied_together(folder: Path, count: int) -> dict[str, Any]:
     pipes = [os.pipe() for _ in range(count)]
 
     def work(writing: int) -> None:
-        done = journal.apply_pending(Lake(str(folder / "lake")))
+        done = journal.apply_pending(lake_of(folder))
         os.write(writing, json.dumps(sorted(done.commits)).encode())
 
     whole = [ended(child) for child in _at_once([lambda writing=writing: work(writing) for _, writing in pipes])]  # type: ignore[misc]
@@ -219,9 +247,9 @@ def _at_once(works: list[Callable[[], None]]) -> list[int]:
 if __name__ == "__main__":
     command, folder, *rest = sys.argv[1:]
     work = {
-        "steps": lambda: every_step(Path(folder)),
+        "steps": lambda: every_step(Path(folder), *rest),
         "step": lambda: one_step(Path(folder), *rest),
-        "moments": lambda: killed_at_any_moment(Path(folder), ingest, int(rest[0]), 1.0),
+        "moments": lambda: killed_at_any_moment(Path(folder), ingest, int(rest[0]), 0.6),
         "together": lambda: together(Path(folder), json.loads(rest[0])),
         "applied": lambda: applied_together(Path(folder), int(rest[0])),
         "runs": lambda: runs(Path(folder), int(rest[0])),
