@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -52,6 +52,7 @@ TOUCHING = ("items", "search_sessions", "session_events")
 GROUP_BYTES = 160 << 20
 GROUP_FILES = 2_000
 GZIP_RATIO = 8  # what a compressed log grows to, about
+VANISHED = "it vanished while it was read"
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 
 
@@ -81,18 +82,18 @@ def new_files(lake: Lake, place: Path | str) -> list[LandedFile]:
 
 
 def named_files(lake: Lake, place: Path | str, names: Sequence[str]) -> list[LandedFile]:
-    """The landed files of these names, or all new ones where none is named.
+    """The landed files of these names, or all new ones where none is named; one that is gone does not stop the others.
 
     Raises:
-        FileNotFoundError: a name is not in the landing place.
+        FileNotFoundError: none of the names is in the landing place.
     """
     if not names:
         return new_files(lake, place)
-    landed = {file.name: file for file in landing.landed_files(place)}
-    missing = [name for name in names if name not in landed]
-    if missing:
-        raise FileNotFoundError(f"{len(missing)} of {len(names)} files are not in {place}: {', '.join(missing[:5])}")
-    return [landed[name] for name in names]
+    wanted = set(names)
+    found = [file for file in landing.landed_files(place) if file.name in wanted]
+    if not found:
+        raise FileNotFoundError(f"none of {len(wanted)} files is in {place}: {', '.join(sorted(wanted)[:5])}")
+    return found
 
 
 def ingest(
@@ -233,38 +234,33 @@ class _Ingestion:
             con.execute(queries.read_sql(f"readers/{script}"))
 
     def _read_files(self, con: duckdb.DuckDBPyConnection) -> None:
-        """Fill ``lines``; a file that cannot be read as it is leaves none."""
-        con.register("no_lines", lines.LINE_SCHEMA.empty_table())
-        con.execute("create temp table lines as from no_lines")
-        for number, file in enumerate(self.group):
-            problem = self._read_file(con, number, file)
-            if problem is not None:
-                self.done.unread[file.name] = problem
-                self.contents.pop(number, None)
-                con.execute("delete from lines where file_number = $1", [number])
+        """Fill ``lines``, in one go: many small files cost what a large one does. One that cannot be read leaves none."""
+        con.register("given_lines", pa.RecordBatchReader.from_batches(lines.LINE_SCHEMA, self._lines()))
+        con.execute("create temp table lines as from given_lines")
+        con.unregister("given_lines")
+        self._drop_lines(con, set(range(len(self.group))) - set(self.contents))
 
-    def _read_file(self, con: duckdb.DuckDBPyConnection, number: int, file: LandedFile) -> str | None:
-        """Read a file to its end; what stands in the way, or None."""
-        digest = hashlib.sha256()
-        before = (file.bytes, file.modified_at)
-        try:
-            with file.open() as stream:
-                batches = lines.read_batches(stream, number, digest)
-                con.register("given_lines", pa.RecordBatchReader.from_batches(lines.LINE_SCHEMA, batches))
-                con.execute("insert into lines from given_lines")
-            after = file.state()
-        except FileNotFoundError:
-            return "it vanished while it was read"
-        except OSError as error:
-            return f"it cannot be read: {error}"
-        finally:
-            con.unregister("given_lines")
-        if after is None:
-            return "it vanished while it was read"
-        if after != before:
-            return f"it was still being written: {before[0]} bytes of {before[1]:%H:%M:%S} became {after[0]} of {after[1]:%H:%M:%S}"
-        self.contents[number] = digest.hexdigest()
-        return None
+    def _lines(self) -> Iterator[pa.RecordBatch]:
+        """The lines of every file, noting what each holds, or what stands in the way of reading it to its end."""
+        for number, file in enumerate(self.group):
+            digest = hashlib.sha256()
+            problem = None
+            try:
+                with file.open() as stream:
+                    yield from lines.read_batches(stream, number, digest)
+                problem = _change_of(file)
+            except FileNotFoundError:
+                problem = VANISHED
+            except OSError as error:
+                problem = f"it cannot be read: {error}"
+            if problem is None:
+                self.contents[number] = digest.hexdigest()
+            else:
+                self.done.unread[file.name] = problem
+
+    def _drop_lines(self, con: duckdb.DuckDBPyConnection, numbers: Collection[int]) -> None:
+        if numbers:
+            con.execute("delete from lines where file_number in (select unnest($1))", [sorted(numbers)])
 
     def _name_files(self, con: duckdb.DuckDBPyConnection) -> dict[int, str]:
         """Make ``files``, and drop the lines of those that bring a content again; who brought it first, by file number."""
@@ -278,8 +274,8 @@ class _Ingestion:
             first.setdefault(content, source)
             if known is not None:
                 copies[number] = known
-                con.execute("delete from lines where file_number = $1", [number])
             rows.append((number, name, source, self.format, known, self.ledger.is_again(name), self.now))
+        self._drop_lines(con, copies)
         schema = pa.schema(
             [
                 ("file_number", pa.int32()),
@@ -347,6 +343,18 @@ class _Ingestion:
                 "ingested_at": self.now,
             }
         return rows
+
+
+def _change_of(file: LandedFile) -> str | None:
+    """How a file has changed since it was listed, if it has."""
+    after = file.state()
+    if after is None:
+        return VANISHED
+    if after == (file.bytes, file.modified_at):
+        return None
+    return (
+        f"it was still being written: {file.bytes} bytes of {file.modified_at:%H:%M:%S} became {after[0]} of {after[1]:%H:%M:%S}"
+    )
 
 
 def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:
