@@ -2,8 +2,9 @@
 
 import torch
 
-from benchmarks import extractor, pipeline
+from benchmarks import extractor, ingestion, pipeline
 
 torch.set_num_threads(extractor.THREADS)
 extractor.main()
+ingestion.main()
 pipeline.main()

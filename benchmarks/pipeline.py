@@ -18,10 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.extractor import SMALL, peak_memory
-from ft_assets import engine
+from ft_assets import engine, flags
 from ft_assets.encoders import load_encoder
 from ft_assets.ingestion import ingest, new_files
 from ft_assets.lake import Home
+from ft_assets.rules import rulebook
 
 DAY = dt.date(2026, 11, 1)
 SIZES = (2_000, 8_000) if SMALL else (10_000, 40_000, 160_000)
@@ -41,10 +42,18 @@ def steps(home: Home) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "plain read: gunzip, json.loads", lambda: read_plainly(home.landing)
     yield "ingestion", lambda: ingest(lake, new_files(lake, home.landing))
     yield (
+        "flagged_sessions",
+        lambda: store(
+            "flagged_sessions", flags.flagged_sessions(day("search_sessions"), lake.slice("session_events"), rulebook())
+        ),
+    )
+    yield (
         "fine_tuning_inputs",
         lambda: store(
             "fine_tuning_inputs",
-            engine.fine_tuning_inputs(day("search_sessions"), lake.slice("session_events"), lake.slice("items"), ["click"]),
+            engine.fine_tuning_inputs(
+                day("search_sessions"), lake.slice("session_events"), lake.slice("items"), day("flagged_sessions"), ["click"]
+            ),
         ),
     )
     yield "sampled_inputs", lambda: store("sampled_inputs", engine.sampled_inputs(day("fine_tuning_inputs"), 0.5, 0))

@@ -66,14 +66,19 @@ class Books:
     @property
     def balance(self) -> bool:
         """Whether every record is accounted for."""
-        return self.read == sum(getattr(self, fate).total() for fate in FATES)
+        return self.read == sum(self.of(fate).total() for fate in FATES)
+
+    def of(self, fate: str) -> Counter[str]:
+        """The records of a fate, by kind."""
+        counts: Counter[str] = getattr(self, fate)
+        return counts
 
     def add(self, other: Books) -> None:
         """Add the books of other files."""
         for name in COUNTS:
             setattr(self, name, getattr(self, name) + getattr(other, name))
         for fate in FATES:
-            getattr(self, fate).update(getattr(other, fate))
+            self.of(fate).update(other.of(fate))
 
     def as_copy(self) -> Books:
         """The books of a file that brings the same content again."""
@@ -85,8 +90,8 @@ class Books:
         """Plain numbers, and dictionaries of them."""
         values: dict[str, Any] = {name: getattr(self, name) for name in COUNTS}
         for fate in FATES:
-            values[fate] = getattr(self, fate).total()
-            values[f"{fate}_by"] = dict(sorted(getattr(self, fate).items()))
+            values[fate] = self.of(fate).total()
+            values[f"{fate}_by"] = dict(sorted(self.of(fate).items()))
         return values
 
     def as_row(self) -> dict[str, Any]:
@@ -96,14 +101,14 @@ class Books:
             "blank": self.blank,
             "headers": self.headers,
             "records": self.read,
-            **{fate: getattr(self, fate).total() for fate in FATES},
+            **{fate: self.of(fate).total() for fate in FATES},
             "waiting": self.accepted["waiting events"],
             "sessions": self.sessions,
             "events": self.accepted["events"],
             "fates": [
                 {"fate": fate, "kind": kind, "records": records}
                 for fate in FATES
-                for kind, records in sorted(getattr(self, fate).items())
+                for kind, records in sorted(self.of(fate).items())
             ],
         }
 
@@ -112,7 +117,7 @@ class Books:
         """The books that a row of ``ingested_files``, or of ``sql/readers/books.sql``, states."""
         books = cls(row["lines"], row["blank"], row["headers"], row["records"], row["sessions"])
         for fate in row["fates"]:
-            getattr(books, fate["fate"])[fate["kind"]] += fate["records"]
+            books.of(fate["fate"])[fate["kind"]] += fate["records"]
         return books
 
 

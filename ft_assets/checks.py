@@ -133,7 +133,7 @@ def parameters_of(lake: Lake, table: str, day: dt.date | None) -> dict[str, Any]
 
 def _slice(lake: Lake, name: str, day: dt.date | None) -> Slice:
     table = table_named(name)
-    return lake.slice(name, day if table.daily and "session_date" in table.partition_by else None)
+    return lake.slice(name, day if "session_date" in table.partition_by else None)
 
 
 def _wrong_types(slice_: Slice) -> Iterator[dict[str, Any]]:

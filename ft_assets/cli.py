@@ -19,7 +19,7 @@ from ft_assets import schemas
 from ft_assets.lake import Home
 
 F = TypeVar("F", bound=Callable[..., Any])
-TABLE = click.Choice(list(schemas.TABLES))
+TABLE = click.Choice([*schemas.TABLES, *schemas.LEDGERS])
 
 
 def _told(command: F) -> F:
@@ -88,6 +88,22 @@ def simulate(home: Home, days: int, sessions: int, seed: int) -> None:
 
 
 @main.command()
+@click.argument("sources", nargs=-1)
+@click.pass_obj
+@_told
+def pull(home: Home, sources: tuple[str, ...]) -> None:
+    """Land new rows of the databases in sources.yaml: of those named, or of all. Exit status 1 if something is wrong."""
+    from ft_assets.database import pull_all
+    from ft_assets.sources import named_sources
+
+    problems = pull_all(named_sources(home.path, sources), home.lake, home.landing, click.echo)
+    for problem in problems:
+        click.echo(problem, err=True)
+    if problems:
+        sys.exit(1)
+
+
+@main.command()
 @click.option(
     "--config",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -115,6 +131,8 @@ def run(home: Home, config: Path | None) -> None:
         click.echo(f"run {run_id} failed: {reason}", err=True)
     if done.left:
         click.echo(f"{len(done.left)} landed files could not be read: {', '.join(done.left[:5])}", err=True)
+    for problem in done.pull_problems:
+        click.echo(problem, err=True)
     if not done.succeeded or any(o.state == "failed" for o in outcomes):
         sys.exit(1)
 

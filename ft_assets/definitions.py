@@ -6,6 +6,7 @@ import dagster as dg
 
 from ft_assets.defs.assets import DAILY_ASSETS, ingestion
 from ft_assets.defs.checks import ASSET_CHECKS
+from ft_assets.defs.pulls import pull_job
 from ft_assets.defs.requests import FEATURES_JOB, INGESTION_JOB
 from ft_assets.defs.resources import EncoderResource, HomeResource, lake_io_manager
 from ft_assets.defs.sensors import SENSORS
@@ -25,6 +26,7 @@ defs = dg.Definitions(
             selection=dg.AssetSelection.assets(*DAILY_ASSETS),
             description="A day, from the tables of the log to clamped features.",
         ),
+        pull_job,
     ],
     sensors=SENSORS,
     resources={"home": HomeResource(), "encoder": EncoderResource(), "io_manager": lake_io_manager},

@@ -60,18 +60,27 @@ def versions(*slices: Slice) -> dict[str, int]:
     return {slice_.table.name: slice_.version for slice_ in slices}
 
 
-def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, event_types: list[str]) -> DayRows:
-    """Join a day of sessions with its events and the catalogue."""
+def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, flags: Slice, event_types: list[str]) -> DayRows:
+    """Join a day of sessions with its events and the catalogue, less results without a text and what enforced rules flag.
+
+    Args:
+        sessions: a day of search_sessions.
+        events: session_events.
+        items: the catalogue.
+        flags: the day of flagged_sessions.
+        event_types: which events count as positive evidence.
+    """
     counts: dict[str, int] = {}
+    read = (sessions, events, items, flags)
 
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
-        with queries.session({"search_sessions": sessions, "session_events": events, "items": items}) as con:
+        with queries.session({slice_.table.name: slice_ for slice_ in read}) as con:
             parameters = {"event_types": event_types}
             counts.update(queries.rows(queries.query(con, "reports/fine_tuning_inputs_books", parameters))[0])
-            yield from _counted(queries.stream(queries.query(con, "assets/fine_tuning_inputs", parameters)), counts)
+            yield from counted(queries.stream(queries.query(con, "assets/fine_tuning_inputs", parameters)), counts)
 
-    return DayRows(batches, counts, versions(sessions, events, items))
+    return DayRows(batches, counts, versions(*read))
 
 
 def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
@@ -106,7 +115,7 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
         counts.update(sessions_read=0, not_event_objects=0, not_event_objects_kept=0)
-        yield from _counted(map(thinned, _session_batches(inputs, SESSIONS_PER_BATCH, counts)), counts)
+        yield from counted(map(thinned, _session_batches(inputs, SESSIONS_PER_BATCH, counts)), counts)
 
     return DayRows(batches, counts, versions(inputs))
 
@@ -247,16 +256,16 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
 
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
-        counts.update(sessions_read=0, results_shown=0, results_without_text=0, pairs_session=0, pairs_irrelevant=0)
+        counts.update(sessions_read=0, results_shown=0, pairs_session=0, pairs_irrelevant=0)
         with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
             tables = {"sampled_inputs": inputs, "items": items, "text_vectors": vectors}
             with queries.session(tables) as con:
                 query_vectors = DayVectors.load(con, model, "query", Path(folder))
                 item_vectors = DayVectors.load(con, model, "item", Path(folder), query_vectors.width)
             day = _Day(inputs, query_vectors, item_vectors, settings, counts)
-            yield from _counted(day.session_pairs(), counts)
+            yield from counted(day.session_pairs(), counts)
             if not settings.not_irrelevant_only:
-                yield from _counted(day.irrelevant_pairs(), counts)
+                yield from counted(day.irrelevant_pairs(), counts)
 
     return DayRows(batches, counts, versions(inputs, items, vectors), model=model)
 
@@ -294,15 +303,12 @@ class _Day:
         from ft_assets.kernels import extract_pairs
 
         packed = pack_sessions(batch, self.query_vectors, self.item_vectors)
-        _add(self.counts, results_without_text=packed.without_text if partners is None else 0)
         query_index, queries_ = np.unique(packed.query_rows, return_inverse=True)
-        item_index, items_ = np.unique(packed.item_rows[packed.scorable], return_inverse=True)
-        row_of_item = np.zeros(len(packed.item_rows), dtype=np.int64)
-        row_of_item[packed.scorable] = items_
+        item_index, items_ = np.unique(packed.item_rows, return_inverse=True)
         kernels, device = self.settings.kernels(), torch.device(self.settings.device)
         with torch.inference_mode():
             pairs = extract_pairs(
-                packed.to_session_batch(queries_, row_of_item),
+                packed.to_session_batch(queries_, items_),
                 torch.from_numpy(self.query_vectors.take(query_index)).to(device),
                 torch.from_numpy(self.item_vectors.take(item_index)).to(device),
                 ranker=kernels.ranker,
@@ -353,7 +359,7 @@ def fine_tuning_features(pairs: Slice, minimum: float, maximum: float) -> DayRow
         counts.update(pairs_read=pairs.row_count)
         with queries.session({"pair_features": pairs}) as con:
             inside = queries.query(con, "assets/fine_tuning_features", {"min": minimum, "max": maximum})
-            yield from _counted(queries.stream(inside.select(*FINE_TUNING_FEATURES.column_names)), counts)
+            yield from counted(queries.stream(inside.select(*FINE_TUNING_FEATURES.column_names)), counts)
         counts["pairs_clamped"] = counts["pairs_read"] - counts["rows_out"]
 
     return DayRows(batches, counts, versions(pairs))
@@ -385,7 +391,8 @@ def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Recor
         yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
 
 
-def _counted(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
+def counted(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
+    """The same batches, their rows counted as ``rows_out``."""
     counts.setdefault("rows_out", 0)
     for batch in batches:
         counts["rows_out"] += batch.num_rows

@@ -39,6 +39,7 @@ class Pass:
         failed: ids of those that failed, with what went wrong.
         failed_checks: ERROR checks that failed, as ``table.check day``.
         left: landed files that were asked for and cannot be read as they are.
+        pull_problems: what went wrong with the databases of ``sources.yaml``; what had landed was ingested all the same.
         made: per table, the days made and the seconds that making took.
     """
 
@@ -46,12 +47,13 @@ class Pass:
     failed: dict[str, str] = field(default_factory=dict)
     failed_checks: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
+    pull_problems: list[str] = field(default_factory=list)
     made: dict[str, tuple[set[str], float]] = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:
-        """Every run ended well, every ERROR check passed, and no file was left."""
-        return not self.failed and not self.failed_checks and not self.left
+        """Every run ended well, every ERROR check passed, every source was pulled, and no file was left."""
+        return not (self.failed or self.failed_checks or self.pull_problems or self.left)
 
 
 @contextmanager
@@ -85,7 +87,7 @@ def prepare_instance(home: Home) -> None:
 def run_until_nothing_is_new(
     home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], config: dict[str, Any] | None = None
 ) -> Pass:
-    """Ingest what has landed, then make every day that is out of date.
+    """Pull what is new in the databases of ``sources.yaml``, ingest what has landed, then make every day that is out of date.
 
     Args:
         home: the home.
@@ -109,10 +111,12 @@ def run_until_nothing_is_new(
 
 
 def _pass(home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], config: dict[str, Any]) -> Pass:
+    from ft_assets.database import pull_all
     from ft_assets.defs import requests
     from ft_assets.defs.gates import failed_gates
+    from ft_assets.sources import read_sources
 
-    done = Pass()
+    done = Pass(pull_problems=pull_all(read_sources(home.path), home.lake, home.landing, say))
     asked: set[str] = set()
     while (request := requests.ingestion_request(home, config, leave=asked)) is not None:
         files = request.run_config["ops"]["ingestion"]["config"]["files"]

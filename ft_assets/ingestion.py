@@ -352,9 +352,8 @@ def _change_of(file: LandedFile) -> str | None:
         return VANISHED
     if after == (file.bytes, file.modified_at):
         return None
-    return (
-        f"it was still being written: {file.bytes} bytes of {file.modified_at:%H:%M:%S} became {after[0]} of {after[1]:%H:%M:%S}"
-    )
+    was, is_now = (f"{size} bytes of {at:%H:%M:%S}" for size, at in ((file.bytes, file.modified_at), after))
+    return f"it was still being written: {was} became {is_now}"
 
 
 def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:

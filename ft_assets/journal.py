@@ -181,7 +181,7 @@ def _staged(files: pafs.FileSystem, ingestion: str, table: str) -> Iterator[pa.R
 
 
 def _newest(lake: Lake) -> dict[str, Any] | None:
-    """The ledger's log entry of the newest ingestion. (Commits of other kinds come when all is applied.)"""
+    """The ledger's log entry of the newest ingestion; commits of other kinds come when all is applied."""
     entries = lake.open(INGESTED_FILES.name).history(LOOK_BACK)
     return next((entry for entry in entries if "ingestion" in entry), None)
 

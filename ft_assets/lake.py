@@ -262,8 +262,9 @@ class Lake:
         missing = set(table.column_names) - {field.name for field in delta.schema().fields}
         if missing:
             raise ValueError(
-                f"{self.uri(name)} must have the columns {', '.join(table.column_names)}, it lacks {', '.join(sorted(missing))}: "
-                "another version of ft_assets made it. Move the lake away and run again: the landing place holds what it was made of"
+                f"{self.uri(name)} must have the columns {', '.join(table.column_names)}, it lacks "
+                f"{', '.join(sorted(missing))}: another version of ft_assets made it. Move the lake away and run again: "
+                "the landing place holds what it was made of"
             )
         return delta
 

@@ -15,6 +15,7 @@ from ft_assets.lake import Lake
 from ft_assets.schemas import (
     FINE_TUNING_FEATURES,
     FINE_TUNING_INPUTS,
+    FLAGGED_SESSIONS,
     ITEMS,
     PAIR_FEATURES,
     SAMPLED_INPUTS,
@@ -25,24 +26,32 @@ from ft_assets.schemas import (
 )
 
 # Raise it when the same inputs and configuration would give other rows: days made by older code are then out of date.
-CODE_VERSION = "1"
+CODE_VERSION = "2"
 LOG = tuple(table.name for table in TABLES.values() if not table.daily)
 # Those of them whose commits say which days they touch.
 INGESTED = (SEARCH_SESSIONS.name, SESSION_EVENTS.name, ITEMS.name)
 DAILY = (
+    FLAGGED_SESSIONS.name,
     FINE_TUNING_INPUTS.name,
     SAMPLED_INPUTS.name,
     TEXT_VECTORS.name,
     PAIR_FEATURES.name,
     FINE_TUNING_FEATURES.name,
 )
-# Which daily tables a daily table is made from. (The ingested ones count through the days that they touch.)
+# Which daily tables a daily table is made from.
 MADE_FROM: dict[str, tuple[str, ...]] = {
-    FINE_TUNING_INPUTS.name: (),
+    FLAGGED_SESSIONS.name: (),
+    FINE_TUNING_INPUTS.name: (FLAGGED_SESSIONS.name,),
     SAMPLED_INPUTS.name: (FINE_TUNING_INPUTS.name,),
     TEXT_VECTORS.name: (SAMPLED_INPUTS.name,),
     PAIR_FEATURES.name: (SAMPLED_INPUTS.name, TEXT_VECTORS.name),
     FINE_TUNING_FEATURES.name: (PAIR_FEATURES.name,),
+}
+# Which daily tables an ingestion re-opens, by the ingested tables that it touched a day through. (A late text re-opens
+# fine_tuning_inputs, and what stands behind it reads the catalogue anew; no rule looks at a text.)
+REOPENED_BY: dict[str, tuple[str, ...]] = {
+    FLAGGED_SESSIONS.name: (SEARCH_SESSIONS.name, SESSION_EVENTS.name),
+    FINE_TUNING_INPUTS.name: INGESTED,
 }
 
 
@@ -111,7 +120,8 @@ def out_of_date(
 
     A table of a day is out of date when it was never made, when it was made with another configuration or by code of
     another ``CODE_VERSION``, when an ingestion touched the day since, when it is unproven, or when a table that it is
-    made from is out of date or was made anew since.
+    made from is out of date or was made anew since. Before pair_features is made anew, text_vectors is, if the catalogue
+    was changed since.
 
     Args:
         lake: where the tables are.
@@ -122,6 +132,7 @@ def out_of_date(
     """
     touched = affected_days(lake) if touched is None else touched
     commits = {name: day_commits(lake, name) for name in DAILY}
+    catalogue = int(lake.open(ITEMS.name).version())
     stale: dict[dt.date, list[str]] = {}
     for day, versions in touched.items():
         names: list[str] = []
@@ -133,9 +144,13 @@ def out_of_date(
                 or commit.code_version != CODE_VERSION
                 or commit.configuration != json.loads(json.dumps(configurations[name]))
                 or any(parent in names or _newer(commits[parent].get(day), commit, parent) for parent in MADE_FROM[name])
-                or (not MADE_FROM[name] and any(v > commit.made_from.get(t, -1) for t, v in versions.items()))
+                or any(versions.get(table, -1) > commit.made_from.get(table, -1) for table in REOPENED_BY.get(name, ()))
             ):
                 names.append(name)
+        vectors = commits[TEXT_VECTORS.name].get(day)
+        if PAIR_FEATURES.name in names and vectors and vectors.made_from.get(ITEMS.name, -1) < catalogue:
+            # Pairs are scored with the texts of today, which have a vector each once text_vectors has looked at them.
+            names = [name for name in DAILY if name in {*names, TEXT_VECTORS.name}]
         if names:
             stale[day] = names
     return stale

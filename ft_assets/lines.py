@@ -133,11 +133,11 @@ class _Lines:
 
     def _split_as_a_whole(self, whole: bytes) -> pa.RecordBatch | None:
         """The lines of text that ends with a line end; None where they must be looked at one by one."""
-        if self.number == 0:
-            whole = whole.removeprefix(BOM)
         ends = _line_ends(whole)
         if len(whole) > LINE_BYTES and np.diff(ends, prepend=-1).max() > LINE_BYTES + 1:
             return None
+        if self.number == 0 and whole.startswith(BOM):
+            whole, ends = whole[len(BOM) :], ends - len(BOM)
         text = np.frombuffer(whole, np.uint8)
         if (text[ends - 1] == ord("\r")).any():  # at 0 this looks at the last byte, a line end
             # one \r of each line end goes, as one goes from each line

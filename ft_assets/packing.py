@@ -96,8 +96,7 @@ class PackedSessions:
         ranks: float32 [N], NaN where the engine gave none.
         clicked: bool [N].
         is_irrelevant: bool [S].
-        query_rows, item_rows: int64 [S], [N], rows of the day's vectors; -1 where there is none.
-        without_text: results that have no vector.
+        query_rows, item_rows: int64 [S], [N], rows of the day's vectors; 0 where no vectors were given.
     """
 
     offsets: Array
@@ -112,12 +111,6 @@ class PackedSessions:
     is_irrelevant: Array
     query_rows: Array
     item_rows: Array
-    without_text: int
-
-    @property
-    def scorable(self) -> Array:
-        """Results that have a vector: bool [N]."""
-        return self.item_rows >= 0
 
     def to_session_batch(self, query_index: Array, item_index: Array) -> SessionBatch:
         """The same as host tensors, for the kernels; the indices point into the vectors of this batch."""
@@ -130,12 +123,11 @@ class PackedSessions:
             object_offsets=torch.from_numpy(self.object_offsets),
             object_index=torch.from_numpy(self.object_index),
             query_index=torch.from_numpy(query_index.astype(np.int64)),
-            item_index=torch.from_numpy(item_index),
+            item_index=torch.from_numpy(item_index.astype(np.int64)),
             ranks=torch.from_numpy(self.ranks),
             clicked=torch.from_numpy(self.clicked),
             kept=torch.from_numpy(self.object_kept),
             is_irrelevant=torch.from_numpy(self.is_irrelevant),
-            scorable=None if self.scorable.all() else torch.from_numpy(self.scorable),
         )
 
 
@@ -144,11 +136,8 @@ def pack_sessions(
 ) -> PackedSessions:
     """Pack rows of fine_tuning_inputs or sampled_inputs.
 
-    An item without a text has no vector, hence no score, but its click is its object's: it is packed like any other,
-    marked as not scorable.
-
     Raises:
-        ValueError: lists of one row differ in length, or a query has no vector.
+        ValueError: lists of one row differ in length, or a query or an item has no vector.
     """
     import torch
 
@@ -167,8 +156,10 @@ def pack_sessions(
         if (query_rows < 0).any():
             at = int(np.flatnonzero(query_rows < 0)[0])
             raise ValueError(f"session {batch['session_id'][at]} has no vector for its query; run text_vectors first")
-        item_rows = item_vectors.rows_of(_flat(batch, "item_ids"))
-    without_text = int((item_rows < 0).sum())
+        items = _flat(batch, "item_ids")
+        item_rows = item_vectors.rows_of(items)
+        if (item_rows < 0).any():
+            raise ValueError(f"item {items[int(np.flatnonzero(item_rows < 0)[0])]} has no vector; run text_vectors first")
     numbered = number_objects(torch.from_numpy(offsets), torch.from_numpy(name), len(names.dictionary))
     object_offsets, object_index, first = (rows.numpy() for rows in numbered)
     object_clicked = np.zeros(len(first), dtype=bool)
@@ -186,7 +177,6 @@ def pack_sessions(
         is_irrelevant=batch["is_irrelevant"].to_numpy(zero_copy_only=False).astype(bool),
         query_rows=query_rows,
         item_rows=item_rows,
-        without_text=without_text,
     )
 
 

@@ -239,6 +239,20 @@ ITEMS = Table(
     key=("item_id",),
 )
 
+FLAGGED_SESSIONS = Table(
+    "flagged_sessions",
+    "a session that a rule takes for a bot's or for noise",
+    (
+        _SESSION,
+        _DATE,
+        Column("rule", STRING, "The rule, a fixed code: the stem of its file in sql/rules."),
+        Column("is_enforced", BOOL, "Whether the session is left out for it; else the rule is in shadow mode, which counts."),
+        Column("detail", STRING, "What was counted, and the limit."),
+    ),
+    partition_by=("session_date",),
+    daily=True,
+)
+
 FINE_TUNING_INPUTS = Table(
     "fine_tuning_inputs",
     "a session ready to use",
@@ -312,6 +326,7 @@ TABLES: dict[str, Table] = {
         WAITING_RECORDS,
         SESSION_PARTS,
         INGESTED_FILES,
+        FLAGGED_SESSIONS,
         FINE_TUNING_INPUTS,
         SAMPLED_INPUTS,
         TEXT_VECTORS,
@@ -319,6 +334,27 @@ TABLES: dict[str, Table] = {
         FINE_TUNING_FEATURES,
     )
 }
+
+PULLED_RANGES = Table(
+    "pulled_ranges",
+    "a finished pull of new rows from a table of a database",
+    (
+        Column("source", STRING, "The source's name in sources.yaml."),
+        Column("feed", STRING, "What its rows are: items, sessions or events."),
+        Column("relation", STRING, "The table or view of the database."),
+        Column("watermark_column", STRING, "Its column that grows with every new or changed row."),
+        Column("number", pa.int64(), "Number of the pull, from 1, among those of the source's feed."),
+        Column("watermark", pa.int64(), "Highest watermark read: the number, or microseconds since 1970 (UTC)."),
+        Column("rows_read", pa.int64(), "Rows read since the pull before, those of the overlap included."),
+        Column("rows_new", pa.int64(), "Rows that landed."),
+        Column("file", STRING, "Landed file, relative to the landing place."),
+        Column("hashes", pa.list_(STRING), "MD5 of each landed row that the next pull reads again."),
+        Column("pulled_at", TIMESTAMP, "When the pull was noted."),
+    ),
+)
+
+# What the program keeps for itself: no asset, and in no report.
+LEDGERS: dict[str, Table] = {table.name: table for table in (PULLED_RANGES,)}
 
 
 def table_named(name: str) -> Table:
@@ -328,7 +364,7 @@ def table_named(name: str) -> Table:
         KeyError: no such table; the message lists those there are.
     """
     try:
-        return TABLES[name]
+        return LEDGERS[name] if name in LEDGERS else TABLES[name]
     except KeyError:
         raise KeyError(f"no table is named {name!r}; there are {', '.join(TABLES)}") from None
 

@@ -11,16 +11,16 @@ def tables_markdown() -> str:
     lines = ["# The tables", ""]
     lines += ["Written from `ft_assets/schemas.py` and `sql/checks/` by `python -m ft_assets.table_docs`.", ""]
     lines += ["Times are UTC. `session_date` is the date of `started_at`. Ids are strings.", ""]
-    for table in schemas.TABLES.values():
+    for table in (*schemas.TABLES.values(), *schemas.LEDGERS.values()):
         parts = f" Partitioned by {', '.join(table.partition_by)}." if table.partition_by else ""
         lines += [f"## {table.name}", "", f"A row is {table.row}.{parts}", "", "| column | type | |", "|---|---|---|"]
         for column in schemas.column_metadata(table):
             null = " May be null." if column["nullable"] else ""
             lines.append(f"| `{column['name']}` | {column['type']} | {column['description']}{null} |")
-        lines += ["", "| check | | |", "|---|---|---|"]
-        for check in checks():
-            if check.table == table.name:
-                lines.append(f"| `{check.name}` | {'blocks' if check.blocking else 'warns'} | {check.description} |")
+        own = [check for check in checks() if check.table == table.name]
+        lines += ["", "| check | | |", "|---|---|---|"] if own else []
+        for check in own:
+            lines.append(f"| `{check.name}` | {'blocks' if check.blocking else 'warns'} | {check.description} |")
         lines.append("")
     return "\n".join(lines)
 

@@ -41,23 +41,22 @@ def stream_features(
 
 
 def load_inputs(lake: Lake, days: Iterable[dt.date]) -> list[FineTuningInput]:
-    """The sessions of days of fine_tuning_inputs, in order of time, each with the whole list that was shown.
+    """The sessions of days of fine_tuning_inputs, in order of time, each with the results that have a text.
 
-    Items without a text in the catalogue are named in ``without_text``.
+    Left out are those of which all events fell on results without one: they drew some, so they are not irrelevant, and
+    no pair can be made of them.
     """
-    known = set(lake.slice(ITEMS.name).to_table(["item_id"])["item_id"].to_pylist())
     rows = [row for day in days for row in lake.slice(FINE_TUNING_INPUTS.name, day).to_table().to_pylist()]
     rows.sort(key=lambda row: (row["started_at"], row["session_id"]))
-    return [_input(row, known) for row in rows]
+    return [_input(row) for row in rows if row["is_irrelevant"] or any(row["clicked"])]
 
 
-def _input(row: dict[str, Any], known: set[str]) -> FineTuningInput:
+def _input(row: dict[str, Any]) -> FineTuningInput:
     shown = list(zip(row["item_ids"], row["object_ids"], row["ranks"], row["clicked"], strict=True))
     return FineTuningInput(
         query=row["query_text"],
         session_id=row["session_id"],
         results=row["item_ids"],
-        without_text=frozenset(row["item_ids"]) - known,
         events=[item for item, *_, clicked in shown if clicked],
         ranks={item: rank for item, _, rank, _ in shown},
         part_to_object_dict={item: object_ for item, object_, *_ in shown if item != object_},
@@ -67,7 +66,7 @@ def _input(row: dict[str, Any], known: set[str]) -> FineTuningInput:
 
 
 def load_items(lake: Lake, inputs: Sequence[FineTuningInput]) -> ItemsSet:
-    """The text of every item that the sessions show and that has one."""
+    """The text of every item that the sessions show."""
     wanted = sorted({item for session in inputs for item in session.results})
     table = lake.slice(ITEMS.name).to_table(["item_id", "text"])
     table = table.filter(pc.is_in(table["item_id"], value_set=pc.cast(wanted, table["item_id"].type)))

@@ -142,7 +142,7 @@ def ingested_file(source_file: str = "embedding_studio/a.ndjson", **columns: Any
     return {
         "source_file": source_file,
         "landed_as": source_file,
-        "format": source_file.split("/")[0],
+        "format": source_file.split("/", maxsplit=1)[0],
         "content": hashlib.sha256(source_file.encode()).hexdigest(),
         "bytes": 100,
         "modified_at": NOW,
@@ -159,6 +159,18 @@ def ingested_file(source_file: str = "embedding_studio/a.ndjson", **columns: Any
         "forgotten_records": 0,
         "fates": [{"fate": f, "kind": kind, "records": n} for f, kinds in fates.items() for kind, n in kinds.items()],
         "ingested_at": NOW,
+        **columns,
+    }
+
+
+def flag(session_id: str, rule: str = "listed_user", is_enforced: bool = False, **columns: Any) -> dict[str, Any]:
+    """A row of flagged_sessions."""
+    return {
+        "session_id": session_id,
+        "session_date": DAY,
+        "rule": rule,
+        "is_enforced": is_enforced,
+        "detail": "1 of its kind, above the limit of 0",
         **columns,
     }
 

@@ -16,16 +16,18 @@ import pytest
 from deltalake import write_deltalake
 from deltalake.transaction import AddAction
 
-from ft_assets import engine, schemas
+from ft_assets import engine, flags, schemas
 from ft_assets.checks import Check, checks, parameters_of, run_check
 from ft_assets.encoders import load_encoder
 from ft_assets.lake import Lake
 from ft_assets.reports import CheckOutcome
+from ft_assets.rules import rulebook
 from ft_assets_tests.builders import (
     DAY,
     NEXT_DAY,
     at_noon,
     event,
+    flag,
     ingested_file,
     inputs,
     item,
@@ -50,20 +52,27 @@ WINDOW = {"min_abs_difference_threshold": 0.0, "max_abs_difference_threshold": 1
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A sound day, made as the assets make it: parts, a thinned session, an irrelevant one, two without a click."""
+    """A sound day, made as the assets make it: parts, a thinned session, irrelevant ones, flagged ones."""
     shown = ["a1", "b", "a2", "c", "d", "e"]
     sessions = [session("s1", shown), session("s2", shown[1:]), session("s3", ["e", "f"])]
+    # Enough of them that one may be flagged in shadow mode and one be left out.
+    sessions += [session(f"t{n:02}", ["e", "f"], user_agent="" if n else "A Spider") for n in range(28)]
+    # One shows something without a text, on which its only click fell; the lists of the day are long enough for one such.
+    sessions += [session("t28", ["e", "no text"]), session("z of the next day", ["e"], day=NEXT_DAY)]
+    events = [event("t28", "no text"), event("s1", "a2"), event("s2", "c"), event("t01", "e"), event("t01", "f")]
     lake = make_lake(
         tmp_path_factory.mktemp("sound"),
         search_sessions=table_of("search_sessions", sessions),
-        session_events=table_of("session_events", [event("s1", "a2"), event("s2", "c")]),
+        session_events=table_of("session_events", events),
         items=table_of("items", [item(name, None, name[0]) for name in [*shown, "f"]]),
         waiting_records=table_of("waiting_records", [waiting("s9", "a1", ingested_at=NOW)]),
         session_parts=table_of("session_parts", [part("u1", ingested_at=NOW)]),
         ingested_files=table_of(
             "ingested_files",
             [
-                ingested_file(LOG_FILE, fates={"accepted": {"sessions": 3, "events": 2, "waiting events": 1}}),
+                ingested_file(
+                    LOG_FILE, fates={"accepted": {"sessions": len(sessions), "events": len(events), "waiting events": 1}}
+                ),
                 ingested_file(UBI_FILE, fates={"accepted": {"queries": 1}, "no_interest": {"filter": 2}}, headers=3, lines=6),
                 ingested_file("items/a.ndjson", fates={"accepted": {"items": 7}, "duplicate": {"items": 1}}),
             ],
@@ -76,8 +85,10 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Lake:
         lake.replace_day(name, DAY, made.batches, facts)
         return lake.slice(name, DAY)
 
-    days = lake.slice("search_sessions", DAY)
-    made = keep("fine_tuning_inputs", engine.fine_tuning_inputs(days, lake.slice("session_events"), items, ["click"]))
+    log = lake.slice("search_sessions", DAY), lake.slice("session_events")
+    rules = rulebook(["listed_agent"], {"every_result_clicked": {"results": 2}}, agents=["spider"])
+    flagged = keep("flagged_sessions", flags.flagged_sessions(*log, rules))
+    made = keep("fine_tuning_inputs", engine.fine_tuning_inputs(*log, items, flagged, ["click"]))
     made = keep("sampled_inputs", engine.sampled_inputs(made, 0.5, 0))
     facts = {"session_date": str(DAY), "made_from": {}, "configuration": {}, "model": encoder.fingerprint}
     engine.text_vectors(lake, made, items, encoder, facts)
@@ -107,12 +118,16 @@ def store(lake: Lake, name: str, rows: pa.Table) -> None:
 
 @dataclass(frozen=True)
 class Plant:
-    """A violation of one check: what becomes of the table's rows, and which other checks of the table see it too."""
+    """A violation of one check: what becomes of a table's rows, and which other checks of the check's table see it too.
+
+    The table that is spoilt is the check's own, unless ``of`` names one that it reads.
+    """
 
     check: str
     spoil: Callable[[Rows], Rows]
     also: tuple[str, ...] = ()
     blocking: bool = True
+    of: str = ""
 
     @property
     def table(self) -> str:
@@ -188,9 +203,21 @@ PLANTS = [
     Plant("items/hash_is_of_text", first(text="another")),
     Plant("items/hash_is_of_text", first(text_hash=text_hash("another"))),
     Plant("items/items_are_unique", again),
+    Plant("flagged_sessions/required_values_are_there", first(detail=None)),
+    Plant("flagged_sessions/flags_are_unique", again),
+    Plant("flagged_sessions/sessions_are_of_the_day", more(flag("unknown"))),
+    Plant("flagged_sessions/sessions_are_of_the_day", more(flag("z of the next day"))),
+    Plant("flagged_sessions/few_sessions_are_flagged", more(flag("s2"), flag("s3", is_enforced=True)), blocking=False),
+    Plant("fine_tuning_inputs/enforced_sessions_are_left_out", more(inputs("t00", ["b"]))),
     Plant("fine_tuning_inputs/required_values_are_there", first(query_text=None)),
-    Plant("fine_tuning_inputs/irrelevant_means_no_event", more(inputs("x", ["a"], is_irrelevant=False))),
     Plant("fine_tuning_inputs/irrelevant_means_no_event", first(clicked=lambda c: [False] * len(c))),
+    Plant("fine_tuning_inputs/irrelevant_means_no_event", first(is_irrelevant=True)),
+    Plant("fine_tuning_inputs/irrelevant_means_no_event", lambda rows: [row | {"is_irrelevant": False} for row in rows]),
+    # Something was removed of it, but no event fell on that.
+    Plant("fine_tuning_inputs/irrelevant_means_no_event",
+          lambda rows: [row | ({"item_ids": ["f"], "object_ids": ["f"], "ranks": [None], "clicked": [False],
+                                "event_weight": [0.0], "is_irrelevant": False} if row["session_id"] == "t05" else {})
+                        for row in rows]),
     *(Plant("fine_tuning_inputs/lists_are_aligned", first(**{name: lambda v: v[:-1]}))
       for name in ("item_ids", "object_ids", "ranks", "event_weight")),
     Plant("fine_tuning_inputs/lists_are_aligned", first(clicked=lambda v: [*v, True])),
@@ -200,6 +227,8 @@ PLANTS = [
     Plant("fine_tuning_inputs/lists_hold_no_nulls", first(ranks=lambda v: [*v[:-1], NAN])),
     Plant("fine_tuning_inputs/lists_hold_no_nulls", first(ranks=lambda v: [*v[:-1], float("inf")])),
     Plant("fine_tuning_inputs/results_are_unique", first(item_ids=lambda v: [v[1], *v[1:]])),
+    Plant("fine_tuning_inputs/results_have_texts",
+          lambda rows: [row for row in rows if row["item_id"] not in ("c", "d")], blocking=False, of="items"),
     Plant("sampled_inputs/required_values_are_there", first(query_text=None)),
     Plant("sampled_inputs/lists_are_aligned", first(kept=lambda v: [*v, True])),
     Plant("sampled_inputs/lists_are_aligned", first(kept=last_null)),
@@ -209,7 +238,7 @@ PLANTS = [
     Plant("sampled_inputs/sessions_are_all_there", first(query_hash="another")),
     Plant("sampled_inputs/sessions_are_all_there", first(is_irrelevant=True)),
     Plant("sampled_inputs/sessions_are_all_there", first(clicked=lambda v: [not v[0], *v[1:]])),
-    Plant("sampled_inputs/texts_are_known", first(item_ids=lambda v: ["unseen", *v[1:]]), ("sessions_are_all_there",), False),
+    Plant("sampled_inputs/texts_are_known", first(item_ids=lambda v: ["unseen", *v[1:]]), ("sessions_are_all_there",)),
     Plant("text_vectors/required_values_are_there", more(vector("x", role=None))),  # type: ignore[arg-type]
     Plant("text_vectors/every_text_has_a_vector", lambda rows: [r for r in rows if r["text_hash"] != text_hash("text of b")]),
     Plant("text_vectors/every_text_has_a_vector", lambda rows: [row | {"role": "item"} for row in rows]),
@@ -268,6 +297,7 @@ OTHER_TYPES = {
     "ingested_files": ("bytes", pa.int32()),
     "rejected_records": ("record_number", pa.int32()),
     "items": ("object_id", pa.int64()),
+    "flagged_sessions": ("is_enforced", pa.int32()),
     "fine_tuning_inputs": ("ranks", pa.list_(pa.float64())),
     "sampled_inputs": ("event_weight", pa.list_(pa.float64())),
     "text_vectors": ("vector", pa.list_(pa.float64())),
@@ -292,8 +322,9 @@ def test_every_check_has_a_planted_violation() -> None:
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.check)
 def test_a_planted_violation_fails_its_check_and_is_shown(lake: Lake, plant: Plant) -> None:
-    before = lake.slice(plant.table).to_table()
-    store(lake, plant.table, pa.Table.from_pylist(plant.spoil(before.to_pylist()), schema=before.schema))
+    spoilt = plant.of or plant.table
+    before = lake.slice(spoilt).to_table()
+    store(lake, spoilt, pa.Table.from_pylist(plant.spoil(before.to_pylist()), schema=before.schema))
     found, name = failed(lake, plant.table), plant.check.split("/")[1]
     assert set(found) == {name, *plant.also}
     outcome = found[name]

@@ -18,10 +18,12 @@ from ft_assets import engine
 from ft_assets.encoders import Encoder, load_encoder
 from ft_assets.engine import DayRows, PairSettings, rebatched
 from ft_assets.lake import Lake
+from ft_assets.records import FineTuningInput
 from ft_assets_tests import reference
 from ft_assets_tests.builders import (
     DAY,
     event,
+    flag,
     inputs,
     item,
     make_lake,
@@ -47,13 +49,17 @@ def rows_of(day: DayRows) -> list[Row]:
 
 # fine_tuning_inputs
 
+KNOWN = [item(name) for name in "abcd"]
 
-def made_inputs(lake: Lake, sessions: list[Row], events: Iterable[Row] = (), items: Iterable[Row] = ()) -> DayRows:
+
+def made_inputs(
+    lake: Lake, sessions: list[Row], events: Iterable[Row] = (), items: Iterable[Row] = (), flags: Iterable[Row] = ()
+) -> DayRows:
     put_day(lake, "search_sessions", table_of("search_sessions", sessions))
     lake.append("session_events", table_of("session_events", events), {})
     lake.append("items", table_of("items", items), {})
     slices = lake.slice("search_sessions", DAY), lake.slice("session_events"), lake.slice("items")
-    return engine.fine_tuning_inputs(*slices, CLICKS)
+    return engine.fine_tuning_inputs(*slices, slice_of(lake, "flagged_sessions", flags), CLICKS)
 
 
 def inputs_by_loops(sessions: list[Row], events: list[Row], items: list[Row]) -> list[Row]:
@@ -63,31 +69,33 @@ def inputs_by_loops(sessions: list[Row], events: list[Row], items: list[Row]) ->
         ranks: dict[str, float | None] = {}
         for result in row["results"]:
             ranks.setdefault(result["item_id"], result["rank"])
+        drew = {e["item_id"] for e in events if e["session_id"] == row["session_id"] and e["event_type"] in CLICKS}
+        irrelevant = row["marked_irrelevant"] or not drew & set(ranks)
+        ranks = {name: rank for name, rank in ranks.items() if name in object_of}
         if not ranks:
             continue
-        drew = {e["item_id"] for e in events if e["session_id"] == row["session_id"] and e["event_type"] in CLICKS}
         clicked = [name in drew for name in ranks]
         made.append(
             {
                 **{name: row[name] for name in ("session_id", "session_date", "query_text", "started_at")},
                 "query_hash": text_hash(row["query_text"]),
                 "item_ids": list(ranks),
-                "object_ids": [object_of.get(name, name) for name in ranks],
+                "object_ids": [object_of[name] for name in ranks],
                 "ranks": [None if rank is None else float(np.float32(rank)) for rank in ranks.values()],
                 "clicked": clicked,
                 "event_weight": [float(click) for click in clicked],
-                "is_irrelevant": row["marked_irrelevant"] or not any(clicked),
+                "is_irrelevant": irrelevant,
             }
         )
     return made
 
 
 def some_sessions(seed: int) -> tuple[list[Row], list[Row], list[Row]]:
-    """Sessions of every kind: repeated results, none, several parts of an object, missing ranks, marked ones."""
+    """Sessions of every kind: repeated results, none, several parts of an object, missing ranks and texts, marked ones."""
     chance, names = random.Random(seed), [f"i{n}" for n in range(12)]
     items = [item(name, f"words {n % 5} of {name}", chance.choice([None, "o1", "o2"])) for n, name in enumerate(names[:10])]
     sessions, events = [], []
-    for number in range(40):
+    for number in range(120):
         shown = chance.choices(names, k=chance.choice([0, 1, 3, 6, 9]))
         ranks = [chance.choice([0.5, 0.25, round(chance.random(), 3)]) for _ in shown]
         if chance.random() < 0.3:
@@ -103,53 +111,143 @@ def some_sessions(seed: int) -> tuple[list[Row], list[Row], list[Row]]:
 def test_inputs_are_what_plain_loops_make(tmp_path: Path, seed: int) -> None:
     tables = some_sessions(seed)
     day = made_inputs(make_lake(tmp_path), *tables)
-    assert rows_of(day) == inputs_by_loops(*tables)
+    expected = inputs_by_loops(*tables)
+    assert rows_of(day) == expected
+    assert any(not row["is_irrelevant"] and not any(row["clicked"]) for row in expected), "a click on what is removed"
+    counts = day.counts
+    left_out = (counts[f"sessions_{why}"] for why in ("flagged", "without_results", "without_texts"))
+    assert counts["sessions_read"] == counts["rows_out"] + sum(left_out)
+    shown = {(row["session_id"], result["item_id"]) for row in tables[0] for result in row["results"]}
+    assert counts["results_without_text"] == sum(name in ("i10", "i11") for _, name in shown) > 0
+    assert counts["results_shown"] - counts["results_repeated"] - counts["results_without_text"] == sum(
+        len(row["item_ids"]) for row in expected
+    )
+    drew = [(e["session_id"], e["item_id"]) for e in tables[1] if e["event_type"] in CLICKS]
+    assert counts["positive_events_outside_their_list"] == sum(pair not in shown for pair in drew)
+    assert counts["positive_events_without_text"] == sum(pair in shown and pair[1] in ("i10", "i11") for pair in drew) > 0
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_results_without_a_text_are_removed_as_the_class_removes_them(tmp_path: Path, seed: int) -> None:
+    sessions, events, items = some_sessions(seed)
+    made = {row["session_id"]: row for row in rows_of(made_inputs(make_lake(tmp_path), sessions, events, items))}
+    texts = {row["item_id"]: row["object_id"] for row in items}
+    for row in sessions:
+        ranks = {result["item_id"]: result["rank"] for result in reversed(row["results"])}
+        shown = list(dict.fromkeys(result["item_id"] for result in row["results"]))
+        drew = [e["item_id"] for e in events if e["session_id"] == row["session_id"] and e["event_type"] in CLICKS]
+        whole = FineTuningInput(
+            query=row["query_text"],
+            results=shown,
+            events=[name for name in drew if name in shown],
+            ranks=ranks,
+            part_to_object_dict={name: texts[name] for name in shown if name in texts},
+        )
+        whole.remove_results(set(shown) - set(texts))
+        found = made.get(row["session_id"])
+        if found is None:
+            assert len(whole) == 0
+            continue
+        assert found["item_ids"] == whole.results
+        assert [i for i, click in zip(found["item_ids"], found["clicked"], strict=True) if click] == [
+            name for name in whole.results if name in whole.events
+        ]
+        assert found["object_ids"] == [whole.get_object_id(name) for name in whole.results]
+        assert found["ranks"] == [None if r is None else float(np.float32(r)) for r in whole.ranks.values()]
 
 
 def test_an_item_shown_twice_stands_where_it_was_first_with_its_first_rank(tmp_path: Path) -> None:
     shown = [("a", 0.5), ("b", 0.25), ("a", 0.75), ("c", None), ("c", 0.5)]
-    (row,) = rows_of(made_inputs(make_lake(tmp_path), [session("s", shown)]))
+    day = made_inputs(make_lake(tmp_path), [session("s", shown)], items=KNOWN)
+    (row,) = rows_of(day)
     assert (row["item_ids"], row["ranks"]) == (["a", "b", "c"], [0.5, 0.25, None])
+    assert (day.counts["results_shown"], day.counts["results_repeated"]) == (5, 2)
 
 
 def test_sessions_without_results_are_left_out_and_counted(tmp_path: Path) -> None:
-    day = made_inputs(make_lake(tmp_path), [session("s", ["a"]), session("none", [])])
+    day = made_inputs(make_lake(tmp_path), [session("s", ["a"]), session("none", [])], items=KNOWN)
     assert [row["session_id"] for row in rows_of(day)] == ["s"]
     assert (day.counts["sessions_read"], day.counts["sessions_without_results"], day.counts["rows_out"]) == (2, 1, 1)
 
 
+def test_what_an_enforced_rule_flags_is_left_out_and_counted_and_what_a_shadow_one_flags_stays(tmp_path: Path) -> None:
+    sessions = [session(name, ["a", "b"] if name != "empty" else []) for name in ("plain", "shadow", "out", "both", "empty")]
+    events = [event(row["session_id"], "a") for row in sessions] + [event("out", "z")]
+    flags = [
+        flag("shadow"), flag("out", is_enforced=True), flag("both"), flag("both", "listed_agent", True), flag("empty"),
+    ]  # fmt: skip
+    day = made_inputs(make_lake(tmp_path), sessions, events, KNOWN, flags)
+    assert [row["session_id"] for row in rows_of(day)] == ["plain", "shadow"]
+    assert day.counts == {
+        "sessions_read": 5, "sessions_flagged": 2, "sessions_without_results": 1, "rows_out": 2, "results_shown": 4,
+        "events_read": 3, "positive_events": 3, "positive_events_outside_their_list": 1, "positive_events_without_text": 0,
+        "results_repeated": 0, "results_without_text": 0, "sessions_without_texts": 0,
+    }  # fmt: skip
+
+
+def test_a_session_without_a_text_is_left_out_and_counted(tmp_path: Path) -> None:
+    sessions = [session("s", ["x", "a", "y"]), session("gone", ["x", "y", "x"])]
+    day = made_inputs(make_lake(tmp_path), sessions, [event("gone", "x")], KNOWN)
+    assert [(row["session_id"], row["item_ids"]) for row in rows_of(day)] == [("s", ["a"])]
+    found = {name: day.counts[name] for name in day.counts if "without" in name}
+    assert found == {
+        "sessions_without_results": 0,
+        "sessions_without_texts": 1,
+        "results_without_text": 4,
+        "positive_events_without_text": 1,
+    }
+
+
+def test_a_session_whose_only_click_was_on_a_removed_result_is_not_irrelevant_and_makes_no_pair_of_any_kind(
+    tmp_path: Path,
+) -> None:
+    sessions = [session("clicked", ["a", "b"]), session("removed", ["x", "c"]), session("irrelevant", ["d", "x"])]
+    lake, encoder = make_lake(tmp_path), load_encoder("hashing:32")
+    day = made_inputs(lake, sessions, [event("clicked", "a"), event("removed", "x")], KNOWN)
+    rows = rows_of(day)
+    assert {row["session_id"]: (row["item_ids"], row["clicked"], row["is_irrelevant"]) for row in rows} == {
+        "clicked": (["a", "b"], [True, False], False),
+        "removed": (["c"], [False], False),
+        "irrelevant": (["d"], [False], True),
+    }
+    thinned = engine.sampled_inputs(slice_of(lake, "fine_tuning_inputs", rows), 1.0, 0)
+    made = rows_of(made_pairs(lake, rows_of(thinned), encoder, PairSettings(not_irrelevant_only=False)))
+    assert [(row["positive_id"], row["negative_id"], row["pairing"]) for row in made] == [
+        ("a", "b", "session"), ("a", "d", "irrelevant"),
+    ]  # fmt: skip
+
+
 def test_events_outside_the_list_and_of_other_types_are_no_clicks_but_counted(tmp_path: Path) -> None:
     events = [event("s", "b"), event("s", "z"), event("s", "a", "impression"), event("other", "a")]
-    day = made_inputs(make_lake(tmp_path), [session("s", ["a", "b"])], events)
+    day = made_inputs(make_lake(tmp_path), [session("s", ["a", "b"])], events, KNOWN)
     assert rows_of(day)[0]["clicked"] == [False, True]
     assert {name: day.counts[name] for name in day.counts if "event" in name} == {
-        "events_read": 3, "positive_events": 2, "positive_events_outside_their_list": 1,
+        "events_read": 3, "positive_events": 2, "positive_events_outside_their_list": 1, "positive_events_without_text": 0,
     }  # fmt: skip
 
 
 def test_a_session_is_irrelevant_without_an_event_or_if_marked(tmp_path: Path) -> None:
     sessions = [session("drew", ["a"]), session("marked", ["a"], marked_irrelevant=True), session("none", ["a"])]
-    day = made_inputs(make_lake(tmp_path), sessions, [event("drew", "a"), event("marked", "a")])
+    day = made_inputs(make_lake(tmp_path), sessions, [event("drew", "a"), event("marked", "a")], KNOWN)
     assert {row["session_id"]: row["is_irrelevant"] for row in rows_of(day)} == {
         "drew": False, "marked": True, "none": True,
     }  # fmt: skip
 
 
-def test_parts_carry_their_object_and_unknown_items_are_their_own(tmp_path: Path) -> None:
-    day = made_inputs(
-        make_lake(tmp_path), [session("s", ["p1", "x", "p2"])], [], [item("p1", None, "o"), item("p2", None, "o")]
-    )
+def test_parts_carry_their_object_and_other_items_are_their_own(tmp_path: Path) -> None:
+    items = [item("p1", None, "o"), item("x"), item("p2", None, "o")]
+    day = made_inputs(make_lake(tmp_path), [session("s", ["p1", "x", "p2"])], [], items)
     assert rows_of(day)[0]["object_ids"] == ["o", "x", "o"]
 
 
 def test_rows_state_the_versions_that_they_were_made_from(tmp_path: Path) -> None:
     day = made_inputs(make_lake(tmp_path), [session("s", ["a"])])
-    assert day.made_from == {"search_sessions": 1, "session_events": 1, "items": 1}
+    assert day.made_from == {"search_sessions": 1, "session_events": 1, "items": 1, "flagged_sessions": 1}
     assert day.made_with({"event_types": CLICKS}).configuration == {"event_types": CLICKS}
 
 
 def test_rows_may_be_made_anew_and_are_counted_anew(tmp_path: Path) -> None:
-    day = made_inputs(make_lake(tmp_path), [session("s", ["a"])])
+    day = made_inputs(make_lake(tmp_path), [session("s", ["a"])], items=KNOWN)
     assert rows_of(day) == rows_of(day)
     assert day.counts["rows_out"] == 1
 
@@ -311,15 +409,13 @@ Object = dict[str, Any]
 
 
 def mixed_day() -> tuple[list[Row], list[Row]]:
-    """(sampled_inputs, items): parts, thinned objects, items without text, missing ranks, irrelevant sessions."""
+    """(sampled_inputs, items): parts, thinned objects, missing ranks, irrelevant sessions."""
     chance, names = random.Random(3), [f"i{n}" for n in range(30)]
     words = ["red", "blue", "shoe", "hat", "coat", "wool", "summer", "warm"]
     object_of = {name: f"o{n % 4}" if n % 3 == 0 else name for n, name in enumerate(names)}
-    items = [
-        item(name, " ".join(chance.choices(words, k=3)), object_of[name]) for name in names if name not in ("i4", "i9", "i10")
-    ]
+    items = [item(name, " ".join(chance.choices(words, k=3)), object_of[name]) for name in names]
     rows = []
-    for number in range(36):
+    for number in range(60):
         shown = chance.sample(names, k=chance.choice([1, 2, 5, 12]))
         objects = [object_of[name] for name in shown]
         clicked = [] if number % 4 == 0 else chance.sample(shown, k=min(len(shown), chance.choice([1, 1, 3])))
@@ -333,7 +429,7 @@ def mixed_day() -> tuple[list[Row], list[Row]]:
 
 
 def objects_by_loops(row: Row, texts: dict[str, str], encoder: Encoder, choice: PairSettings) -> list[Object]:
-    """The objects of a session: id, click, kept, the model's score (None without a text) and the confidence."""
+    """The objects of a session: id, click, kept, the model's score and the confidence."""
     ranker, _ = RANKERS[choice.ranker]
     aggregate = AGGREGATES[choice.ranks_aggregator]
     query = encoder.encode([row["query_text"]], "query")[0].tolist()
@@ -342,19 +438,16 @@ def objects_by_loops(row: Row, texts: dict[str, str], encoder: Encoder, choice: 
     complete = all(rank is not None for rank in row["ranks"])
     parts_of: dict[str, list[Any]] = {}
     for name, owner, rank, click, kept in parts:
-        score = ranker(query, encoder.encode([texts[name]], "item")[0].tolist()) if name in texts else None
+        score = ranker(query, encoder.encode([texts[name]], "item")[0].tolist())
         parts_of.setdefault(owner, []).append((rank, click, kept, score))
     objects = []
     for owner, own in parts_of.items():
-        scores = [score for *_, score in own if score is not None]
-        if not (complete or scores):
-            continue
         objects.append(
             {
                 "id": owner,
                 "clicked": any(click for _, click, _, _ in own),
                 "kept": own[0][2],
-                "score": aggregate(scores) if scores else None,
+                "score": aggregate([score for *_, score in own]),
                 "rank": aggregate([rank for rank, *_ in own]) if complete else None,
             }
         )
@@ -378,7 +471,7 @@ def pairs_by_loops(rows: list[Row], items: list[Row], encoder: Encoder, choice: 
     texts, target = {row["item_id"]: row["text"] for row in items}, RANKERS[choice.ranker][1]
     sides: dict[bool, list[tuple[Row, list[Object], list[Object]]]] = {False: [], True: []}
     for row in sorted(rows, key=lambda row: (row["started_at"], row["session_id"])):
-        objects = [o for o in objects_by_loops(row, texts, encoder, choice) if o["score"] is not None]
+        objects = objects_by_loops(row, texts, encoder, choice)
         negatives = [o for o in objects if not o["clicked"] and o["kept"]]
         sides[row["is_irrelevant"]].append((row, [o for o in objects if o["clicked"]], negatives))
     made = [pair_row(row, p, n, target, "session") for row, ps, ns in sides[False] for p in ps for n in ns]
@@ -476,16 +569,6 @@ def test_pairs_depend_on_neither_the_batch_nor_the_order_stored(tmp_path: Path) 
         assert_same_pairs(found, whole)
 
 
-def test_an_item_without_text_makes_no_pair_but_has_its_place_in_the_confidences(tmp_path: Path) -> None:
-    rows = [sampled("s", ["a", "unknown", "b"], ["a"], ranks=[0.9, 0.2, 0.7])]
-    lake, encoder = make_lake(tmp_path, items=table_of("items", ITEMS)), load_encoder("hashing:32")
-    day = made_pairs(lake, rows, encoder, PairSettings(confidence="windowed"))
-    (found,) = rows_of(day)
-    trust = reference.windowed([0.9, 0.2, 0.7], [True, False, False])
-    assert (found["positive_id"], found["negative_id"], day.counts["results_without_text"]) == ("a", "b", 1)
-    assert [found["positive_confidence"], found["negative_confidence"]] == pytest.approx([trust[0], trust[2]], abs=1e-5)
-
-
 def test_where_the_engine_gave_no_rank_the_scores_of_the_model_stand_in(tmp_path: Path) -> None:
     rows = [sampled("s", ["a", "b", "d"], ["a"], ranks=[0.9, None, 0.7])]
     lake, encoder = make_lake(tmp_path, items=table_of("items", ITEMS)), load_encoder("hashing:32")
@@ -496,19 +579,18 @@ def test_where_the_engine_gave_no_rank_the_scores_of_the_model_stand_in(tmp_path
     assert seen == pytest.approx(trust, abs=1e-5)
 
 
-def test_a_click_on_a_part_without_text_is_its_objects_click_even_where_ranks_are_missing(tmp_path: Path) -> None:
-    columns = {"object_ids": ["o", "o", "b", "d"], "ranks": [None, 0.9, 0.8, 0.7]}
-    rows = [sampled("s", ["a", "unknown", "b", "d"], ["unknown", "d"], **columns)]
-    lake, encoder = make_lake(tmp_path, items=table_of("items", ITEMS)), load_encoder("hashing:32")
-    found = rows_of(made_pairs(lake, rows, encoder, PairSettings(confidence="windowed")))
-    assert [(row["positive_id"], row["negative_id"]) for row in found] == [("o", "b"), ("d", "b")]
-
-
 def test_a_query_without_a_vector_is_an_error_that_names_the_session(tmp_path: Path) -> None:
     lake = make_lake(tmp_path, items=table_of("items", ITEMS))
     day = slice_of(lake, "sampled_inputs", [sampled("lonely", ["a", "b"], ["a"])])
     made = engine.pair_features(day, lake.slice("items"), lake.slice("text_vectors"), "m", PairSettings())
     with pytest.raises(ValueError, match="session lonely has no vector for its query; run text_vectors first"):
+        rows_of(made)
+
+
+def test_an_item_without_a_vector_is_an_error_that_names_it(tmp_path: Path) -> None:
+    lake, encoder = make_lake(tmp_path, items=table_of("items", ITEMS)), load_encoder("hashing:32")
+    made = made_pairs(lake, [sampled("s", ["a", "unknown"], ["a"])], encoder, PairSettings())
+    with pytest.raises(ValueError, match="item unknown has no vector; run text_vectors first"):
         rows_of(made)
 
 

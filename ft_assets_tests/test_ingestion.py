@@ -76,7 +76,7 @@ def test_ids_of_any_kind_become_strings_with_their_digits(shop: Shop, written: s
     line = '{"session_id": %s, "search_query": "q", "created_at": 1704067200, "user_id": %s, "search_results": [{"object_id": %s}]}'
     click = '{"event_id": "e", "session_id": %s, "event_type": "click", "created_at": 1704067205, "object_id": %s}'
     shop.put("embedding_studio/s.ndjson", [line % (written, written, written), click % (written, written)])
-    shop.put("items/i.ndjson", ['{"item_id": %s, "text": "words"}' % written])
+    shop.put("items/i.ndjson", [f'{{"item_id": {written}, "text": "words"}}'])
     shop.ingest()
     (row,), (event,), (item,) = (shop.rows(table) for table in ("search_sessions", "session_events", "items"))
     assert (row["session_id"], row["results"][0]["item_id"], row["user_id"]) == (

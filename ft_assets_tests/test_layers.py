@@ -15,14 +15,15 @@ ORDER = [
     *("kernels.segments", "kernels.sampling", "kernels.rankers", "kernels.aggregators", "kernels.confidences"),
     *("kernels.sessions", "kernels.pairing", "kernels.pairs", "kernels"),
     *("features", "inputs", "records", "losses", "extractor", "datasets"),
-    *("identity", "schemas", "feeding", "lake", "queries", "lineage"),
+    *("identity", "schemas", "feeding", "lake", "queries", "rules", "lineage"),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
     *("lines", "readers", "places", "landing", "spellings", "books", "ledger", "journal", "ingestion"),
+    *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
-    *("packing", "engine", "training_data", "fine_tuning"),
+    *("packing", "engine", "flags", "training_data", "fine_tuning"),
     *("check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs", "spelling_docs"),
     *("defs.partitions", "defs.config", "defs.metadata", "defs.resources", "defs.assets", "defs.checks"),
-    *("defs.requests", "defs.gates", "defs.sensors", "defs"),
+    *("defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs"),
     *("definitions", "headless", "cli"),
 ]
 DAGSTER = {"defs", "definitions", "headless"}

@@ -17,6 +17,7 @@ from ft_assets.schemas import TABLES
 from ft_assets_tests.builders import DAY, NEXT_DAY, event, item, make_lake, session, table_of
 
 CONFIGURATIONS: dict[str, dict[str, Any]] = {
+    "flagged_sessions": {"rules": {}},
     "fine_tuning_inputs": {"event_types": ["click"]},
     "sampled_inputs": {"negative_downsampling_factor": 1.0, "seed": 0},
     "text_vectors": {"model": "m"},
@@ -38,7 +39,8 @@ def ingest(lake: Lake, table: str, file: str, *days: dt.date) -> int:
 def make(lake: Lake, day: dt.date, *names: str, **changed: dict[str, Any]) -> None:
     """Make tables of a day, empty, as the assets do: stating what they read and their configuration."""
     for name in names or DAILY:
-        read = (*MADE_FROM[name], *(lineage.INGESTED if not MADE_FROM[name] else ()))
+        texts = ("items",) if name in ("text_vectors", "pair_features") else ()
+        read = (*MADE_FROM[name], *lineage.REOPENED_BY.get(name, ()), *texts)
         metadata = {
             "session_date": day.isoformat(),
             "made_from": json.dumps({table: lake.slice(table).version for table in read}),
@@ -91,7 +93,7 @@ def test_a_day_knows_its_newest_commit_and_what_it_was_made_from(made: Lake) -> 
     assert list(day_commits(made, "pair_features")) == [DAY, NEXT_DAY]
     first = day_commits(made, "pair_features")[DAY]
     assert (first.version, first.configuration, first.model) == (1, {"ranker": "cosine"}, "m-1")
-    assert first.made_from == {"sampled_inputs": 1, "text_vectors": 1}
+    assert first.made_from == {"sampled_inputs": 1, "text_vectors": 1, "items": 0}
     make(made, DAY, "pair_features", pair_features={"ranker": "dot"})
     again = day_commits(made, "pair_features")
     assert (again[DAY].version, again[DAY].configuration, again[NEXT_DAY].version) == (3, {"ranker": "dot"}, 2)
@@ -122,16 +124,23 @@ def test_only_the_days_asked_for_are_looked_at(lake: Lake) -> None:
 
 def test_a_run_that_stopped_goes_on_where_it_stopped(lake: Lake) -> None:
     make(lake, NEXT_DAY)
-    make(lake, DAY, "fine_tuning_inputs", "sampled_inputs")
+    make(lake, DAY, "flagged_sessions", "fine_tuning_inputs", "sampled_inputs")
     assert out_of_date(lake, CONFIGURATIONS) == {DAY: BEHIND["text_vectors"]}
 
 
 @pytest.mark.parametrize("table", lineage.INGESTED)
 def test_what_comes_late_reopens_its_day_alone(made: Lake, table: str) -> None:
     ingest(made, table, "late", DAY)
-    assert out_of_date(made, CONFIGURATIONS) == {DAY: list(DAILY)}
-    make(made, DAY)
+    reopened = BEHIND["fine_tuning_inputs" if table == "items" else "flagged_sessions"]  # no rule looks at a text
+    assert out_of_date(made, CONFIGURATIONS) == {DAY: reopened}
+    make(made, DAY, *reopened)
     assert out_of_date(made, CONFIGURATIONS) == {}
+
+
+def test_what_came_late_keeps_a_table_out_of_date_until_that_table_was_made_of_it(made: Lake) -> None:
+    ingest(made, "session_events", "late", DAY)
+    make(made, DAY, "flagged_sessions")
+    assert out_of_date(made, CONFIGURATIONS) == {DAY: BEHIND["fine_tuning_inputs"]}
 
 
 def test_an_ingestion_that_touched_no_day_reopens_none(made: Lake) -> None:
@@ -155,6 +164,16 @@ def test_another_clamp_window_reopens_fine_tuning_features_alone(made: Lake) -> 
     assert out_of_date(made, changed, {DAY: affected_days(made)[DAY]}) == {DAY: ["fine_tuning_features"]}
 
 
+def test_pairs_made_anew_after_the_catalogue_changed_have_their_texts_looked_at_first(made: Lake) -> None:
+    ingest(made, "items", "changed")
+    changed = CONFIGURATIONS | {"pair_features": {"ranker": "dot"}}
+    expected = ["text_vectors", "pair_features", "fine_tuning_features"]
+    assert out_of_date(made, changed) == {DAY: expected, NEXT_DAY: expected}
+    for day in (DAY, NEXT_DAY):
+        make(made, day, *expected, **changed)
+    assert out_of_date(made, changed) == {}
+
+
 @pytest.mark.parametrize("name", DAILY)
 def test_a_table_made_anew_reopens_what_is_behind_it(made: Lake, name: str) -> None:
     make(made, DAY, name)
@@ -176,5 +195,5 @@ def test_days_made_by_other_code_are_out_of_date(lake: Lake, monkeypatch: pytest
     make(lake, DAY)
     make(lake, NEXT_DAY)
     assert out_of_date(lake, CONFIGURATIONS) == {}
-    monkeypatch.setattr(lineage, "CODE_VERSION", "2")
+    monkeypatch.setattr(lineage, "CODE_VERSION", "another")
     assert out_of_date(lake, CONFIGURATIONS) == {DAY: list(DAILY), NEXT_DAY: list(DAILY)}

@@ -133,9 +133,11 @@ def split_plainly(content: bytes, longest: int, kept: int) -> list[lines.Line]:
 
 
 # What lines are made of, and what breaks splitters: line ends, parts of characters, byte order marks, gzip's first bytes.
-PARTS = [b"\n", b"\r", b"\r\n", b"a", b"{}", b"\0", b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b"]
-PARTS += [bytes([byte]) for byte in "é\u2028🙂".encode()] + ["é\u2028🙂".encode()]
-CONTENTS = st.binary(max_size=200) | st.lists(st.sampled_from(PARTS), max_size=80).map(b"".join)
+SOUND = [b"\n", b"\n", b"\r\n", b"\r", b"a", b"\0", "é\u2028🙂".encode(), b"\xef\xbb\xbf", b"\n\xef\xbb\xbf", b"x" * 9]
+BROKEN = [*SOUND, b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b", *(bytes([byte]) for byte in "é\u2028🙂".encode())]
+STARTS = st.sampled_from([b"", b"", b"\xef\xbb\xbf", b"\xef\xbb\xbf\n", b"\xef", b"\xff\xfe", b"\xfe\xff"])
+RESTS = [st.lists(st.sampled_from(parts), max_size=120).map(b"".join) for parts in (SOUND, BROKEN)]
+CONTENTS = st.tuples(STARTS, st.one_of(*RESTS, st.binary(max_size=200))).map(b"".join)
 
 
 class Dripping(io.BytesIO):
@@ -150,13 +152,13 @@ class Dripping(io.BytesIO):
         return super().read(min(size or -1, self.sizes[0]))
 
 
-@settings(deadline=None, derandomize=True, max_examples=600)
+@settings(deadline=None, derandomize=True, max_examples=1_000)
 @given(
     content=CONTENTS,
-    block=st.integers(2, 40),
+    block=st.integers(2, 40) | st.just(500),
     sizes=st.lists(st.integers(1, 50), min_size=1, max_size=4),
     cuts=st.lists(st.integers(0, 200), max_size=3) | st.none(),
-    longest=st.integers(8, 60),
+    longest=st.integers(8, 30),
 )
 def test_lines_are_what_a_plain_splitter_finds(
     content: bytes, block: int, sizes: list[int], cuts: list[int] | None, longest: int
@@ -184,6 +186,26 @@ def test_lines_are_what_a_plain_splitter_finds(
         assert (wanted.detail or "") in (line.detail or "")
         assert (line.detail is None) == (line.problem is None)
     assert digest.hexdigest() == hashlib.sha256(content).hexdigest()
+
+
+def test_numbers_go_on_across_blocks_and_only_the_first_byte_order_mark_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "BLOCK_BYTES", 80)
+    found = read(b"\xef\xbb\xbfline\n" * 100)
+    assert [line.number for line in found] == [*range(1, 101)]
+    assert [line.raw for line in found] == ["line", *["\ufeffline"] * 99]
+
+
+def test_a_line_of_the_greatest_length_is_read_and_one_byte_more_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "LINE_BYTES", 30)
+    bom = b"\xef\xbb\xbf"
+    assert [line.problem for line in read(bom + b"x" * 27 + b"\n")] == [None]
+    assert [line.problem for line in read(bom + b"x" * 28 + b"\n")] == ["line_too_long"]
+    assert [line.problem for line in read(b"a\n" + b"x" * 30 + b"\n" + b"y" * 31 + b"\nb\n")] == [
+        None,
+        None,
+        "line_too_long",
+        None,
+    ]
 
 
 def test_a_bad_line_does_not_spoil_its_block() -> None:

@@ -14,7 +14,7 @@ from ft_assets.lake import Home
 from ft_assets.simulate import simulate
 from ft_assets.training_data import LakeDataModule, load_inputs, load_items, stream_features
 from ft_assets_tests.builders import DAY as MADE_DAY
-from ft_assets_tests.builders import inputs, item, put_day, table_of
+from ft_assets_tests.builders import event, inputs, item, put_day, session, table_of
 
 DAY = dt.date(2026, 11, 1)
 CONFIG = {
@@ -91,8 +91,8 @@ def test_no_query_is_on_both_sides_and_every_shown_item_has_its_text(home):
     assert test
     assert not train & test
     for batch in data.train_dataloader():
-        for session in batch:
-            data.items.items_by_ids([name for name in session.results if name not in session.without_text])
+        for shown in batch:
+            data.items.items_by_ids(shown.results)
 
 
 WORDS = ["red", "blue", "green", "shoe", "hat", "coat", "wool", "linen", "summer", "warm"]
@@ -104,23 +104,29 @@ def lake_without_some_texts(home: Home) -> None:
     object_of = {name: f"o{row % 4}" if row % 3 == 0 else name for row, name in enumerate(names)}
     known = [name for name in names if chance.random() < 0.7]
     home.lake.append("items", table_of("items", [item(n, " ".join(chance.sample(WORDS, 4)), object_of[n]) for n in known]), {})
-    rows = []
+    sessions, events = [], []
     for number in range(120):
-        shown = chance.sample(names, k=chance.choice([1, 4, 9, 14]))
+        name, shown = f"s{number:03}", chance.sample(names, k=chance.choice([1, 4, 9, 14]))
         clicked = [] if number % 4 == 0 else chance.sample(shown, k=min(len(shown), chance.choice([1, 2, 3])))
         ranks = [chance.uniform(0.1, 1.0) for _ in shown]
         if number % 5 == 0:
             ranks[chance.randrange(len(ranks))] = None
-        columns = {"object_ids": [object_of[name] for name in shown], "ranks": ranks}
-        rows.append(inputs(f"s{number:03}", shown, clicked, query_text=" ".join(chance.sample(WORDS, 2)), **columns))
-    # A session of nothing but what has no text.
+        query = " ".join(chance.sample(WORDS, 2))
+        sessions.append(session(name, list(zip(shown, ranks, strict=True)), day=MADE_DAY, query_text=query))
+        events += [event(name, item) for item in clicked]
+    # A session of nothing but what has no text, and one of which all that was clicked has none.
     gone = sorted(set(names) - set(known))
-    rows.append(inputs("s990", gone[:3], gone[:1]))
-    put_day(home.lake, "fine_tuning_inputs", table_of("fine_tuning_inputs", rows), MADE_DAY)
+    sessions += [session("s990", gone[:3], day=MADE_DAY), session("s991", [*gone[:2], *known[:3]], day=MADE_DAY)]
+    events += [event("s990", gone[0]), event("s991", gone[0])]
+    put_day(home.lake, "search_sessions", table_of("search_sessions", sessions), MADE_DAY)
+    home.lake.append("session_events", table_of("session_events", events), {})
 
 
 def through_the_engine(home: Home, factor: float, seed: int, settings: engine.PairSettings) -> None:
     lake, encoder = home.lake, load_encoder("hashing:64")
+    log = lake.slice("search_sessions", MADE_DAY), lake.slice("session_events"), lake.slice("items")
+    made = engine.fine_tuning_inputs(*log, lake.slice("flagged_sessions", MADE_DAY), ["click"])
+    lake.replace_day("fine_tuning_inputs", MADE_DAY, made.batches, {})
     sampled = engine.sampled_inputs(lake.slice("fine_tuning_inputs", MADE_DAY), factor, seed)
     lake.replace_day("sampled_inputs", MADE_DAY, sampled.batches, {})
     day, items = lake.slice("sampled_inputs", MADE_DAY), lake.slice("items")
@@ -141,7 +147,14 @@ def test_items_without_a_text_are_dealt_with_as_the_tables_do(tmp_path, only, wi
     data = LakeDataModule(home.path, [MADE_DAY])
     data.setup()
     sessions = sorted(data.split.train + data.split.test, key=lambda session: session.session_id)
-    assert sum(len(session.without_text) for session in sessions) > 50
+    made = read_table("fine_tuning_inputs", home.path, MADE_DAY).to_pylist()
+    shown = {row["session_id"]: len(row["results"]) for row in home.lake.slice("search_sessions").to_table().to_pylist()}
+    assert sum(shown[row["session_id"]] - len(row["item_ids"]) for row in made) > 50
+    assert "s990" not in {row["session_id"] for row in made}
+    (neither,) = (row for row in made if row["session_id"] == "s991")
+    assert not neither["is_irrelevant"]
+    assert not any(neither["clicked"])
+    assert "s991" not in {session.session_id for session in sessions}
     extractor = FeaturesExtractor(
         Encoder(),
         negative_downsampling_factor=0.5,
@@ -157,19 +170,16 @@ def test_items_without_a_text_are_dealt_with_as_the_tables_do(tmp_path, only, wi
     torch.testing.assert_close(sorted_rows(ours), sorted_rows(stored), atol=2e-4, rtol=0)
 
 
-def test_the_whole_list_is_loaded_and_says_what_has_no_text(tmp_path):
+def test_a_session_is_loaded_as_the_table_has_it(tmp_path):
     home = Home(tmp_path)
-    home.lake.append("items", table_of("items", [item("a"), item("c")]), {})
+    home.lake.append("items", table_of("items", [item(name) for name in "abc"]), {})
     row = inputs("s", ["a", "b", "c"], ["b"], object_ids=["o", "o", "c"], ranks=[0.5, None, 0.25])
     put_day(home.lake, "fine_tuning_inputs", table_of("fine_tuning_inputs", [row]), MADE_DAY)
-    (session,) = load_inputs(home.lake, [MADE_DAY])
-    assert (session.results, session.events, session.without_text) == (["a", "b", "c"], ["b"], {"b"})
-    assert (session.ranks, session.part_to_object_dict) == ({"a": 0.5, "b": None, "c": 0.25}, {"a": "o", "b": "o"})
-    assert not session.is_irrelevant
-    items = load_items(home.lake, [session])
-    assert sorted(items.ids) == ["a", "c"]
-    with pytest.raises(KeyError, match="item 'b' is not among the 2 items"):
-        items.items_by_ids(session.results)
+    (loaded,) = load_inputs(home.lake, [MADE_DAY])
+    assert (loaded.results, loaded.events, loaded.without_text) == (["a", "b", "c"], ["b"], set())
+    assert (loaded.ranks, loaded.part_to_object_dict) == ({"a": 0.5, "b": None, "c": 0.25}, {"a": "o", "b": "o"})
+    assert not loaded.is_irrelevant
+    assert sorted(load_items(home.lake, [loaded]).ids) == ["a", "b", "c"]
 
 
 def test_paired_batches_go_through_the_extractor(home):

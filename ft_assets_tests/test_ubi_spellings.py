@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from ft_assets import ingestion, queries, read_table, readers, spellings
+from ft_assets import ingestion, landing, queries, read_table, spellings
 from ft_assets.lake import Home
 from ft_assets.spelling_docs import ubi_markdown
 
@@ -153,7 +153,7 @@ def ingested(home: Home, files: dict[str, Iterable[str]]) -> ingestion.Ingested:
     folder.mkdir()
     for name, lines in files.items():
         (folder / name).write_text("".join(f"{line}\n" for line in lines))
-    assert {path.parent.name for path in readers.land_by_guess(home.landing, [folder])} == {"ubi"}
+    assert {path.parent.name for path in landing.land_by_guess(home.landing, [folder])} == {"ubi"}
     return ingestion.ingest(home.lake, ingestion.new_files(home.lake, home.landing))
 
 

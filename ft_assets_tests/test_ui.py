@@ -62,7 +62,7 @@ def ask(address: str, query: str, **variables: object) -> dict:
     return answered["data"]
 
 
-def test_the_graph_shows_nine_tables_their_days_and_their_checks(page, address):
+def test_the_graph_shows_ten_tables_their_days_and_their_checks(page, address):
     groups = "global%40global%3Aclickstream%2Cglobal%40global%3Afeatures"
     page.goto(f"{address}/asset-groups/?expanded={groups}")
     for table in (*lineage.DAILY, "search_sessions", "session_events", "items", "rejected_records"):

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
-from ft_assets import engine, lineage, schemas
+from ft_assets import engine, flags, lineage, schemas
 from ft_assets.defs import partitions
-from ft_assets.defs.config import ClampConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
+from ft_assets.defs.config import ClampConfig, FlagsConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
 from ft_assets.defs.metadata import ingestion_results, table_metadata, text_vectors_result
 from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
 from ft_assets.lake import Home, Slice
@@ -70,13 +70,29 @@ def ingestion(
     yield from ingestion_results(home.lake, done)
 
 
+@dg.asset(**_daily(schemas.FLAGGED_SESSIONS, {"deltalake", "duckdb"}))
+def flagged_sessions(
+    context: dg.AssetExecutionContext, config: FlagsConfig, search_sessions: Slice, session_events: Slice
+) -> engine.DayRows:
+    """Sessions that a rule takes for a bot's or for noise, in shadow mode or enforced."""
+    sessions = search_sessions.on(partitions.day(context.partition_key))
+    return flags.flagged_sessions(sessions, session_events, config.rulebook())
+
+
 @dg.asset(**_daily(schemas.FINE_TUNING_INPUTS, {"deltalake", "duckdb"}))
 def fine_tuning_inputs(
-    context: dg.AssetExecutionContext, config: InputsConfig, search_sessions: Slice, session_events: Slice, items: Slice
+    context: dg.AssetExecutionContext,
+    config: InputsConfig,
+    search_sessions: Slice,
+    session_events: Slice,
+    items: Slice,
+    flagged_sessions: Slice,
 ) -> engine.DayRows:
     """One session: query, results, ranks, events."""
     sessions = search_sessions.on(partitions.day(context.partition_key))
-    return engine.fine_tuning_inputs(sessions, session_events, items, config.event_types).made_with(values(config))
+    return engine.fine_tuning_inputs(sessions, session_events, items, flagged_sessions, config.event_types).made_with(
+        values(config)
+    )
 
 
 @dg.asset(**_daily(schemas.SAMPLED_INPUTS, {"deltalake", "pytorch"}))
@@ -131,7 +147,7 @@ def ingestion_settings(config: IngestionConfig, home: Home) -> "Settings":
     )
 
 
-DAILY_ASSETS = [fine_tuning_inputs, sampled_inputs, text_vectors, pair_features, fine_tuning_features]
+DAILY_ASSETS = [flagged_sessions, fine_tuning_inputs, sampled_inputs, text_vectors, pair_features, fine_tuning_features]
 
 
 def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -154,6 +170,7 @@ def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
     parsed(IngestionConfig, ops, "ingestion")
     return {
+        "flagged_sessions": parsed(FlagsConfig, ops, "flagged_sessions").rulebook().configuration,
         "fine_tuning_inputs": values(parsed(InputsConfig, ops, "fine_tuning_inputs")),
         "sampled_inputs": values(parsed(SamplingConfig, ops, "sampled_inputs")),
         "text_vectors": parsed(EncoderResource, resources, "encoder").configuration,

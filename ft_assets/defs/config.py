@@ -8,6 +8,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, model_validator
 
+from ft_assets.rules import CRAWLERS, Rulebook, rulebook
+
 
 class ChangedTexts(Enum):
     """What a new text of an item does to the days that show it."""
@@ -45,6 +47,38 @@ class IngestionConfig(dg.Config):
         description="A new text of an item is encoded, alone. reopen_days: the days that show the item are made anew with it. "
         "keep_days: they stay as they are. Items that had no text before always re-open their days.",
     )
+
+
+class FlagsConfig(dg.Config):
+    """Which sessions are taken for bots or noise, and which of them are left out."""
+
+    enforced: list[str] = Field(
+        default=[],
+        description="Rules whose sessions are left out of fine_tuning_inputs. The others are in shadow mode: they flag and "
+        "count, and leave nothing out.",
+    )
+    parameters: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="Per rule, parameters other than the defaults in its file: {too_many_events_a_minute: {limit: 100}}.",
+    )
+    users: list[str] = Field(
+        default=[],
+        description="Users that listed_user flags: ids as the log has them, which need FT_ASSETS_USER_KEY, or "
+        "pseudonym:<user_id as the tables have it>. What is typed here stays in the run's record, so use the second form; "
+        "of config.yaml only the pseudonyms reach a run.",
+    )
+    agents: list[str] = Field(
+        default=list(CRAWLERS),
+        description="Regular expressions (RE2) that listed_agent looks for in user_agent, in capitals or not.",
+    )
+
+    def rulebook(self) -> Rulebook:
+        """The rules with these settings.
+
+        Raises:
+            ValueError: a setting is not allowed; the message says which and why.
+        """
+        return rulebook(self.enforced, self.parameters, self.users, self.agents)
 
 
 class InputsConfig(dg.Config):

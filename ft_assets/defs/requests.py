@@ -16,6 +16,7 @@ from ft_assets.defs import partitions
 from ft_assets.defs.assets import configurations
 from ft_assets.defs.checks import asset_check_key
 from ft_assets.lake import Home
+from ft_assets.rules import pseudonyms
 
 INGESTION_JOB, FEATURES_JOB = "ingestion_job", "features_job"
 FILES_PER_RUN = 10_000
@@ -42,6 +43,8 @@ def run_config(home: Home) -> dict[str, Any]:
 def read_config(path: Path) -> dict[str, Any]:
     """A run configuration from a YAML file.
 
+    Users to be flagged are named in it by pseudonym, however the file names them.
+
     Raises:
         ValueError: it is not a mapping with ops or resources, or a value in it is not allowed.
     """
@@ -58,7 +61,17 @@ def read_config(path: Path) -> dict[str, Any]:
         configurations(config)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
-    return config
+    return _without_raw_users(config)
+
+
+def _without_raw_users(config: dict[str, Any]) -> dict[str, Any]:
+    """The same with pseudonyms for users: what a run is given stays in its record, where no raw id may stand."""
+    ops = config.get("ops") or {}
+    flags = (ops.get("flagged_sessions") or {}).get("config") or {}
+    if not flags.get("users"):
+        return config
+    hidden = {"config": {**flags, "users": pseudonyms(flags["users"])}}
+    return {**config, "ops": {**ops, "flagged_sessions": hidden}}
 
 
 def _check_section(path: Path, section: str, entries: Any, names: Sequence[str]) -> None:
@@ -69,7 +82,9 @@ def _check_section(path: Path, section: str, entries: Any, names: Sequence[str])
         if not isinstance(entry, dict) or set(entry) != {"config"} or not isinstance(entry["config"], dict):
             raise ValueError(f"{path}: {section}.{name} must be {{config: {{setting: value}}}}, got {entry!s:.200}")
         if name == "ingestion" and "files" in entry["config"]:
-            raise ValueError(f"{path}: which files an ingestion reads is the request's to say; take ingestion's files out of it")
+            raise ValueError(
+                f"{path}: which files an ingestion reads is the request's to say; take ingestion's files out of it"
+            )
 
 
 def config_for(config: dict[str, Any], steps: set[str]) -> dict[str, Any]:

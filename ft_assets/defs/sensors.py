@@ -1,4 +1,4 @@
-"""New landed files start an ingestion; a finished ingestion requests exactly the days that it touched."""
+"""New rows of a database start a pull, new landed files an ingestion, and that requests exactly the days that it touched."""
 
 import datetime as dt
 import json
@@ -6,8 +6,10 @@ import json
 import dagster as dg
 
 from ft_assets import lineage
+from ft_assets.database import SourceFailed
 from ft_assets.defs import partitions
 from ft_assets.defs.gates import end_dead_runs, failed_gates
+from ft_assets.defs.pulls import PULL_JOB, PULL_TAG, pull_requests
 from ft_assets.defs.requests import (
     ATTEMPTS,
     FEATURES_JOB,
@@ -19,7 +21,7 @@ from ft_assets.defs.requests import (
     under_way,
 )
 from ft_assets.defs.resources import HomeResource
-
+from ft_assets.sources import FILE, read_sources
 
 BY_HAND = "look at their runs, then launch one by hand"
 
@@ -110,4 +112,32 @@ def _new_partitions(
     return [partitions.SESSION_DATE.build_add_request(new)] if new else []
 
 
-SENSORS = [landed_files_sensor, touched_days_sensor]
+@dg.sensor(
+    job_name=PULL_JOB,
+    minimum_interval_seconds=60,
+    description="Requests a pull of every database in sources.yaml that has rows which have not landed yet. To know, it reads "
+    "the overlap of each table; what has been pulled is in the table pulled_ranges, so it needs no cursor. A pull that fails "
+    "is asked for again, three times an hour.",
+)
+def database_sensor(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult:
+    """See the description."""
+    sources = read_sources(home.home.path)
+    if not sources:
+        return dg.SensorResult(skip_reason=f"there is no {home.home.path / FILE}; it lists the databases to pull from")
+    end_dead_runs(home.home, context.instance)
+    if under_way(context.instance, **{PULL_TAG: "true"}):
+        return dg.SensorResult(skip_reason="a pull is under way; what it leaves is asked for when it has ended")
+    requests, problems, failed = pull_requests(home.home, sources)
+    for problem in (*problems, *failed):
+        context.log.warning(problem)
+    if failed and not requests:
+        raise SourceFailed("; ".join(failed))  # a tick that failed is seen, a skipped one is not
+    asked = [again for request in requests if (again := asked_again(context.instance, request))]
+    if asked:
+        return dg.SensorResult(run_requests=asked)
+    if requests:
+        problems.append(f"{ATTEMPTS} pulls of these rows failed within the hour: look at their runs")
+    return dg.SensorResult(skip_reason="; ".join(problems) or "every row of the databases has landed")
+
+
+SENSORS = [landed_files_sensor, touched_days_sensor, database_sensor]

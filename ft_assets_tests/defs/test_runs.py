@@ -8,6 +8,8 @@ import pytest
 
 from ft_assets import engine, read_table, schemas
 from ft_assets.definitions import defs
+from ft_assets.defs.assets import configurations
+from ft_assets.lineage import DAILY, INGESTED, affected_days, out_of_date
 from ft_assets.simulate import simulate
 from ft_assets_tests.builders import misaligned
 from ft_assets_tests.conftest import HASHING
@@ -65,7 +67,7 @@ def test_every_materialization_says_where_its_rows_came_from_and_the_rows_reconc
         for event in result.get_asset_materialization_events()
     }
     inputs, pairs, kept = said["fine_tuning_inputs"], said["pair_features"], said["fine_tuning_features"]
-    assert inputs["sessions_read"] == inputs["rows_out"] + inputs["sessions_without_results"]
+    assert inputs["sessions_read"] == (inputs["rows_out"] + inputs["sessions_flagged"] + inputs["sessions_without_results"])
     assert pairs["rows_out"] == pairs["pairs_session"] + pairs["pairs_irrelevant"]
     assert kept["pairs_read"] == kept["rows_out"] + kept["pairs_clamped"] == pairs["rows_out"]
     assert (
@@ -119,7 +121,7 @@ def test_a_blocking_check_that_fails_stops_what_stands_behind_it(ingested, insta
     failed = {e.check_name for e in result.get_asset_check_evaluations() if not e.passed}
     assert "lists_are_aligned" in failed
     made = {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
-    assert made == {"fine_tuning_inputs"}
+    assert made == {"flagged_sessions", "fine_tuning_inputs"}
 
 
 def test_a_day_without_a_session_makes_empty_tables_and_passes(home, instance):
@@ -130,16 +132,43 @@ def test_a_day_without_a_session_makes_empty_tables_and_passes(home, instance):
     assert set(counts(home).values()) == {0}
 
 
-def test_a_day_whose_items_have_no_text_at_all_makes_no_pair_warns_and_passes(home, instance):
+def test_a_day_whose_items_have_no_text_at_all_leaves_every_session_out_warns_and_passes(home, instance):
     simulate(home.landing, days=1, sessions=10, seed=3)
     for path in (home.landing / "items").iterdir():
         path.unlink()
     assert run(instance, "ingestion_job", config={}).success
     result = run(instance, "features_job", DAY)
     assert result.success
-    assert {e.check_name for e in result.get_asset_check_evaluations() if not e.passed} == {"texts_are_known"}
-    assert home.lake.slice("fine_tuning_inputs").row_count == 10
+    assert {e.check_name for e in result.get_asset_check_evaluations() if not e.passed} == {"results_have_texts"}
+    (made,) = (e for e in result.get_asset_materialization_events() if e.asset_key.path[-1] == "fine_tuning_inputs")
+    assert made.materialization.metadata["sessions_without_texts"].value == 10
+    assert home.lake.slice("fine_tuning_inputs").row_count == 0
     assert home.lake.slice("pair_features").row_count == 0
+
+
+def test_switching_a_rule_from_shadow_to_enforced_makes_the_day_anew_of_the_log_as_it_is(ingested, instance):
+    rule, touched = "too_many_events_a_minute", {k: v for k, v in affected_days(ingested.lake).items() if k.isoformat() == DAY}
+    log = {name: ingested.lake.slice(name).version for name in INGESTED}
+    for enforced in (False, True):
+        settings = {"parameters": {rule: {"limit": 2}}, "enforced": [rule] if enforced else []}
+        config = {**HASHING, "ops": {"flagged_sessions": {"config": settings}}}
+        assert out_of_date(ingested.lake, configurations(config), touched) == {dt.date.fromisoformat(DAY): list(DAILY)}
+        result = run(instance, "features_job", DAY, config)
+        assert result.success
+        assert out_of_date(ingested.lake, configurations(config), touched) == {}
+        said = {e.asset_key.path[-1]: e.materialization.metadata for e in result.get_asset_materialization_events()}
+        flags = read_table("flagged_sessions", session_date=DAY).to_pylist()
+        assert {(row["rule"], row["is_enforced"]) for row in flags} == {(rule, enforced)}
+        assert 0 < len(flags) < 40
+        assert said["flagged_sessions"][f"{rule}_{'enforced' if enforced else 'shadow'}"].value == len(flags)
+        assert said["flagged_sessions"][f"{rule}_{'shadow' if enforced else 'enforced'}"].value == 0
+        left = set(read_table("fine_tuning_inputs", session_date=DAY)["session_id"].to_pylist())
+        flagged = {row["session_id"] for row in flags}
+        assert len(left) == 40 - (len(flagged) if enforced else 0)
+        assert left.isdisjoint(flagged) is enforced
+        assert said["fine_tuning_inputs"]["sessions_flagged"].value == (len(flagged) if enforced else 0)
+    assert said["text_vectors"]["item_texts_encoded"].value == said["text_vectors"]["query_texts_encoded"].value == 0
+    assert {name: ingested.lake.slice(name).version for name in INGESTED} == log
 
 
 def test_irrelevant_sessions_make_pairs_when_they_are_let_in(ingested, instance):

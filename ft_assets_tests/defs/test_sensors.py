@@ -11,6 +11,7 @@ from ft_assets.defs.gates import headless_lock
 from ft_assets.defs.requests import read_config
 from ft_assets.defs.resources import HomeResource
 from ft_assets.defs.sensors import landed_files_sensor, touched_days_sensor
+from ft_assets.identity import KEY_VARIABLE, pseudonym
 from ft_assets.ingestion import ingest, new_files
 
 START = 1_793_491_200  # 2026-11-01T00:00:00Z
@@ -236,6 +237,34 @@ def test_the_configuration_of_the_home_is_the_one_that_is_requested(landed, inst
     assert config == {"ops": {"sampled_inputs": {"config": {"negative_downsampling_factor": 0.5}}}}
 
 
+def test_a_run_is_asked_for_with_pseudonyms_and_never_with_a_raw_id(landed, instance, monkeypatch):
+    monkeypatch.setenv(KEY_VARIABLE, "a key")
+    ingest_all(landed)
+    (landed.path / "config.yaml").write_text(
+        "ops: {flagged_sessions: {config: {users: [ann@example.org], enforced: [listed_user]}}}"
+    )
+    requests = evaluate(touched_days_sensor, landed, instance).run_requests
+    config = {"users": [f"pseudonym:{pseudonym('ann@example.org', b'a key')}"], "enforced": ["listed_user"]}
+    assert requests[0].run_config == {"ops": {"flagged_sessions": {"config": config}}}
+    instance.add_dynamic_partitions("session_date", ["2026-11-01"])
+    (landed.path / "config.yaml").write_text("resources: {encoder: {config: {model: 'hashing:64'}}}")
+    make(landed, instance, requests[0]._replace(asset_selection=[dg.AssetKey("flagged_sessions")]))
+    (run,) = instance.get_run_records()
+    kept = [str(run.dagster_run), *(str(entry) for entry in instance.all_logs(run.dagster_run.run_id))]
+    assert not [entry for entry in kept if "ann@" in entry]
+    commit = landed.lake.history("flagged_sessions")[-1]
+    assert json.loads(commit["configuration"])["users"] == [pseudonym("ann@example.org", b"a key")]
+    assert "ann@" not in str(commit)
+
+
+def test_raw_ids_of_users_without_the_key_are_refused_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    path = tmp_path / "config.yaml"
+    path.write_text("ops: {flagged_sessions: {config: {users: [ann]}}}")
+    with pytest.raises(ValueError, match=f"{KEY_VARIABLE}, the key, is not set"):
+        read_config(path)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -246,6 +275,8 @@ def test_the_configuration_of_the_home_is_the_one_that_is_requested(landed, inst
         "ops: {sampled_inputs: 5}",
         "ops: {sampled_inputs: {confg: {seed: 3}}}",
         "ops: {sampled_inputs: {config: {sede: 3}}}",
+        "ops: {flagged_sessions: {config: {enforced: [bots]}}}",
+        "ops: {flagged_sessions: {config: {users: 5}}}",
         "resources: {encode: {config: {model: hashing}}}",
         "resources: {home: {config: {path: elsewhere}}}",
         "ops: [",

@@ -1,9 +1,12 @@
 -- A session ready to use: every item of its list once, in the order shown, with its object, the engine's score and
--- whether it drew a positive event. Sessions without results make no features and are left out (counted apart).
--- Reads search_sessions (one day), session_events, items. Parameters: $event_types.
+-- whether it drew a positive event. Results whose item has no text are removed, their events with them, and every list
+-- stays aligned. Left out, and counted apart, are sessions that an enforced rule flags and those with no result to show or
+-- none with a text, which make no features.
+-- Reads search_sessions, flagged_sessions (one day), session_events, items. Parameters: $event_types.
 with shown as (
     select session_id, unnest(results) as result, generate_subscripts(results, 1) as position
     from search_sessions
+    where session_id not in (select session_id from flagged_sessions where is_enforced)
 ),
 -- A list that names an item twice showed it twice; its first place is where it was seen.
 first_shown as (
@@ -20,10 +23,12 @@ positives as (
 lists as (
     select
         s.session_id,
-        list(s.item_id order by s.position) as item_ids,
-        list(coalesce(i.object_id, s.item_id) order by s.position) as object_ids,
-        list(s.rank order by s.position) as ranks,
-        list(p.item_id is not null order by s.position) as clicked
+        list(s.item_id order by s.position) filter (where i.text_hash is not null) as item_ids,
+        list(i.object_id order by s.position) filter (where i.text_hash is not null) as object_ids,
+        list(s.rank order by s.position) filter (where i.text_hash is not null) as ranks,
+        list(p.item_id is not null order by s.position) filter (where i.text_hash is not null) as clicked,
+        -- Of the whole list: an event on a result that is removed was one. The session is no example of what nobody wants.
+        bool_or(p.item_id is not null) as drew_event
     from first_shown as s
     left join items as i using (item_id)
     left join positives as p on p.session_id = s.session_id and p.item_id = s.item_id
@@ -40,7 +45,8 @@ select
     ranks,
     clicked,
     list_transform(clicked, lambda c: c::int::float) as event_weight,
-    marked_irrelevant or not list_bool_or(clicked) as is_irrelevant
+    marked_irrelevant or not drew_event as is_irrelevant
 from search_sessions
 join lists using (session_id)
+where len(item_ids) > 0
 order by started_at, session_id

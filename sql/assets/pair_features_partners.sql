@@ -1,13 +1,14 @@
 -- Every session that is not irrelevant beside an irrelevant one, in order of time, the shorter list starting over at its
--- end; no rows if either list is empty.
+-- end; no rows if either list is empty. One that is neither (all its events were on results without a text) has no partner.
 -- Reads sampled_inputs (one day).
 with numbered as (
     select s as session, is_irrelevant, row_number() over (partition by is_irrelevant order by started_at, session_id) - 1 as place
     from sampled_inputs as s
+    where is_irrelevant or list_bool_or(clicked)
 ),
 lengths as (
     select count_if(not is_irrelevant)::bigint as relevant, count_if(is_irrelevant)::bigint as irrelevant
-    from sampled_inputs
+    from numbered
 ),
 places as (
     select k, k % nullif(relevant, 0) as relevant_place, k % nullif(irrelevant, 0) as irrelevant_place

@@ -5,26 +5,24 @@
 
 -- One pass over the text: what a line holds is never kept as JSON and as rows at once.
 create or replace temp table docs as
-with flaws as (
-    select file_number, record_number, raw, detail, flaw_of(problem, raw) as flaw
-    from lines
-),
-
-parsed as (
+with parsed as (
     select
         file_number,
         record_number,
-        flaw,
-        flaw_detail(flaw, raw, detail) as detail,
+        raw,
+        problem,
+        detail,
         -- ids stay JSON here: only then can an object be refused.
         case
-            when flaw is null then from_json(raw, '{
+            when problem is null then try(from_json(raw, '{
                 "session_id": "JSON", "search_query": "JSON", "created_at": "JSON", "user_id": "JSON",
                 "visit_id": "JSON", "user_agent": "JSON", "search_meta": {"visit_id": "JSON", "user_agent": "JSON"},
                 "is_irrelevant": "JSON", "search_results": [{"object_id": "VARCHAR", "rank": "JSON"}],
-                "events": ["JSON"], "event_id": "JSON", "object_id": "VARCHAR", "event_type": "JSON"}')
-        end as doc
-    from flaws
+                "events": ["JSON"], "event_id": "JSON", "object_id": "VARCHAR", "event_type": "JSON"}'))
+        end as doc,
+        -- what could be parsed is JSON: only the rest is asked why.
+        case when doc is null or not starts_with(ltrim(raw), '{') then flaw_of(problem, raw) end as flaw
+    from lines
 ),
 
 listed as (
@@ -32,7 +30,7 @@ listed as (
         file_number,
         record_number,
         flaw,
-        detail,
+        flaw_detail(flaw, raw, detail) as detail,
         doc.* exclude (search_results),
         list_transform(
             doc.search_results,

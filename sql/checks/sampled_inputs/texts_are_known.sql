@@ -1,7 +1,7 @@
--- Every shown item has a text in the catalogue: one without makes no pair.
--- warns; reads sampled_inputs, items
+-- Every item has a text in the catalogue: results without one were removed.
+-- blocks; reads sampled_inputs, items
 select item_id, count(*) as shown
 from (select unnest(item_ids) as item_id from sampled_inputs)
-where item_id not in (select item_id from items)
+where item_id not in (select item_id from items where text_hash is not null)
 group by item_id
 order by shown desc, item_id

@@ -1,0 +1,12 @@
+-- Of the day's shown results at most one in twenty has no text in the catalogue, for which it is removed from its session.
+-- warns; reads fine_tuning_inputs, search_sessions, items
+with shown as (
+    select item_id, count(*) as results, item_id in (select item_id from items where text_hash is not null) as has_text
+    from (select unnest(results).item_id as item_id from search_sessions)
+    group by item_id
+),
+books as (select sum(results) as results, sum(results) filter (where not has_text) as without_text from shown)
+select item_id, shown.results as shown, books.without_text as results_without_text, books.results as of_results
+from shown, books
+where not has_text and books.without_text > 0.05 * books.results
+order by shown desc, item_id
