@@ -59,13 +59,14 @@ def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResu
     books["waiting"], books["waiting_rows"] = done.books.accepted["waiting events"], lake.slice("waiting_records").row_count
     books["released_events"] = done.released.total()
     books["books_by_file"] = dg.MetadataValue.table(_book_records(done), _BOOK_SCHEMA)
+    added = {**done.rows, schemas.INGESTED_FILES.name: len(done.files)}
     for table in (table for table in schemas.TABLES.values() if not table.daily):
         state = lake.slice(table.name)
         yield dg.MaterializeResult(
             asset_key=table.name,
             metadata={
                 **books,
-                "rows_added": done.rows.get(table.name, 0),
+                "rows_added": added.get(table.name, 0),
                 "dagster/row_count": state.row_count,
                 "dagster/uri": lake.uri(table.name),
                 "table_version": state.version,

@@ -271,6 +271,8 @@ def test_a_materialization_states_the_books_in_numbers_that_can_be_plotted(lande
     events = result.asset_materializations_for_node("ingestion")
     assert {event.asset_key.path[-1] for event in events} == set(lineage.LOG)
     said = {name: value.value for name, value in events[0].metadata.items()}
+    rows = {event.asset_key.path[-1]: event.metadata["rows_added"].value for event in events}
+    assert rows == {name: landed.lake.slice(name).row_count for name in lineage.LOG}
     assert said["read"] == said["accepted"] + said["duplicate"] + said["no_interest"] + said["rejected"] == 22
     assert (said["accepted"], said["duplicate"], said["no_interest"], said["rejected"]) == (17, 3, 1, 1)
     assert (said["waiting"], said["waiting_rows"], said["files_ingested"], said["files_unread"]) == (1, 1, 10, 0)
