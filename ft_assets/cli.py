@@ -112,7 +112,10 @@ def pull(home: Home, sources: tuple[str, ...]) -> None:
 @click.pass_obj
 @_told
 def run(home: Home, config: Path | None) -> None:
-    """Do what the sensors would, until nothing is new. Exit status 1 if a run or an ERROR check failed."""
+    """Do what the sensors would, until nothing is new.
+
+    Exit status 1 if a run or an ERROR check failed, or a landed file could not be read.
+    """
     from ft_assets import headless
     from ft_assets.defs.requests import read_config
     from ft_assets.reports import check_report_text, table_summary_text
@@ -126,6 +129,8 @@ def run(home: Home, config: Path | None) -> None:
     click.echo(f"\n{done.runs} runs in {time.perf_counter() - began:.1f} s. Look at it: ft-assets ui (in a checkout: make ui)")
     for run_id, reason in done.failed.items():
         click.echo(f"run {run_id} failed: {reason}", err=True)
+    if done.left:
+        click.echo(f"{len(done.left)} landed files could not be read: {', '.join(done.left[:5])}", err=True)
     for problem in done.pull_problems:
         click.echo(problem, err=True)
     if not done.succeeded or any(o.state == "failed" for o in outcomes):

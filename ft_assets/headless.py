@@ -38,6 +38,7 @@ class Pass:
         runs: Dagster runs started.
         failed: ids of those that failed, with what went wrong.
         failed_checks: ERROR checks that failed, as ``table.check day``.
+        left: landed files that were asked for and cannot be read as they are.
         pull_problems: what went wrong with the databases of ``sources.yaml``; what had landed was ingested all the same.
         made: per table, the days made and the seconds that making took.
     """
@@ -45,13 +46,14 @@ class Pass:
     runs: int = 0
     failed: dict[str, str] = field(default_factory=dict)
     failed_checks: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
     pull_problems: list[str] = field(default_factory=list)
     made: dict[str, tuple[set[str], float]] = field(default_factory=dict)
 
     @property
     def succeeded(self) -> bool:
-        """Every run ended well, every ERROR check passed and every source was pulled."""
-        return not (self.failed or self.failed_checks or self.pull_problems)
+        """Every run ended well, every ERROR check passed, every source was pulled, and no file was left."""
+        return not (self.failed or self.failed_checks or self.pull_problems or self.left)
 
 
 @contextmanager
@@ -145,8 +147,10 @@ def _pass(home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], 
         if not _run(instance, request, done, say):
             return done
         asked.update(files)
-    if left := requests.left_files(home):
-        say(f"left for the next time, since they cannot be read as they are: {', '.join(left[:5])}")
+    done.left = [name for name in requests.left_files(home) if name in asked]
+    if done.left:
+        named = ", ".join(done.left[:5])
+        say(f"left for the next time: {len(done.left)} landed files cannot be read as they are ({named}); their run says why")
     days = lineage.affected_days(home.lake)
     wanted = requests.day_requests(home, instance, days, config)
     instance.add_dynamic_partitions("session_date", [day.isoformat() for day in days])

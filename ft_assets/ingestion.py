@@ -51,8 +51,10 @@ TOUCHING = ("items", "search_sessions", "session_events")
 
 GROUP_BYTES = 160 << 20
 GROUP_FILES = 2_000
+SMALL_BATCH = 100  # lines
 HELD_BYTES = 512 << 20  # of one file: a larger one is spilled to disk
 GZIP_RATIO = 8  # what a compressed log grows to, about
+VANISHED = "it vanished while it was read"
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 
 
@@ -82,18 +84,18 @@ def new_files(lake: Lake, place: Path | str) -> list[LandedFile]:
 
 
 def named_files(lake: Lake, place: Path | str, names: Sequence[str]) -> list[LandedFile]:
-    """The landed files of these names, or all new ones where none is named.
+    """The landed files of these names, or all new ones where none is named; one that is gone does not stop the others.
 
     Raises:
-        FileNotFoundError: a name is not in the landing place.
+        FileNotFoundError: none of the names is in the landing place.
     """
     if not names:
         return new_files(lake, place)
-    landed = {file.name: file for file in landing.landed_files(place)}
-    missing = [name for name in names if name not in landed]
-    if missing:
-        raise FileNotFoundError(f"{len(missing)} of {len(names)} files are not in {place}: {', '.join(missing[:5])}")
-    return [landed[name] for name in names]
+    wanted = set(names)
+    found = [file for file in landing.landed_files(place) if file.name in wanted]
+    if not found:
+        raise FileNotFoundError(f"none of {len(wanted)} files is in {place}: {', '.join(sorted(wanted)[:5])}")
+    return found
 
 
 def ingest(
@@ -248,16 +250,16 @@ class _Ingestion:
                 held += batches
             else:
                 self.done.unread[file.name] = problem
-                self.contents.pop(number, None)
                 con.execute("delete from spilled_lines where file_number = $1", [number])
-        con.register("held_lines", pa.Table.from_batches(held, lines.LINE_SCHEMA))
+        table = pa.Table.from_batches(held, lines.LINE_SCHEMA)
+        # many small files cost what a large one does
+        con.register("held_lines", table.combine_chunks() if table.num_rows < SMALL_BATCH * len(held) else table)
 
     def _read_file(
         self, con: duckdb.DuckDBPyConnection, number: int, file: LandedFile, batches: list[pa.RecordBatch]
     ) -> str | None:
         """Read a file to its end; what stands in the way, or None."""
         digest, size = hashlib.sha256(), 0
-        before = (file.bytes, file.modified_at)
         try:
             with file.open() as stream:
                 for batch in lines.read_batches(stream, number, digest):
@@ -266,21 +268,17 @@ class _Ingestion:
                     if size > HELD_BYTES:
                         _spill(con, batches)
                         size = 0
-            after = file.state()
+            problem = _change_of(file)
         except FileNotFoundError:
-            return "it vanished while it was read"
+            return VANISHED
         except OSError as error:
             return f"it cannot be read: {error}"
-        if after is None:
-            return "it vanished while it was read"
-        if after != before:
-            was, is_now = (f"{size} bytes of {at:%H:%M:%S}" for size, at in (before, after))
-            return f"it was still being written: {was} became {is_now}"
-        self.contents[number] = digest.hexdigest()
-        return None
+        if problem is None:
+            self.contents[number] = digest.hexdigest()
+        return problem
 
     def _name_files(self, con: duckdb.DuckDBPyConnection) -> dict[int, str]:
-        """Make ``files``, and drop the lines of those that bring a content again; who brought it first, by file number."""
+        """Make ``files``, and hide the lines of those that bring a content again; who brought it first, by file number."""
         first: dict[str, str] = {}
         copies: dict[int, str] = {}
         rows = []
@@ -368,6 +366,17 @@ def _spill(con: duckdb.DuckDBPyConnection, batches: list[pa.RecordBatch]) -> Non
     con.execute("insert into spilled_lines from given_lines")
     con.unregister("given_lines")
     batches.clear()
+
+
+def _change_of(file: LandedFile) -> str | None:
+    """How a file has changed since it was listed, if it has."""
+    after = file.state()
+    if after is None:
+        return VANISHED
+    if after == (file.bytes, file.modified_at):
+        return None
+    was, is_now = (f"{size} bytes of {at:%H:%M:%S}" for size, at in ((file.bytes, file.modified_at), after))
+    return f"it was still being written: {was} became {is_now}"
 
 
 def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:

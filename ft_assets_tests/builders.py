@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from ft_assets import engine, schemas
+from ft_assets.books import FATES
 from ft_assets.lake import Commit, Lake, Slice
 
 DAY = dt.date(2026, 11, 2)
@@ -92,9 +93,71 @@ def rejected(record_number: int = 1, **columns: Any) -> dict[str, Any]:
     return {
         "source_file": "ubi/a.ndjson",
         "record_number": record_number,
+        "entry": 0,
         "reason": "not_json",
         "detail": None,
+        "session_id": None,
         "raw": "{",
+        "ingested_at": NOW,
+        **columns,
+    }
+
+
+def waiting(session_id: str, item_id: str, event_type: str = "click", **columns: Any) -> dict[str, Any]:
+    """A row of waiting_records: an event whose session has not come."""
+    return {
+        **event(session_id, item_id, event_type),
+        "waits_for": "session",
+        "record_number": 1,
+        "entry": 0,
+        "raw": "{}",
+        **columns,
+    }
+
+
+def part(session_id: str, **columns: Any) -> dict[str, Any]:
+    """A row of session_parts: a query that showed nothing yet."""
+    row: dict[str, Any] = dict.fromkeys(schemas.SESSION_PARTS.column_names)
+    return {
+        **row,
+        "session_id": session_id,
+        "queried_at": at_noon(DAY),
+        "query_text": f"query of {session_id}",
+        "query_text_place": 2,
+        "query_text_at": at_noon(DAY),
+        "shown": [],
+        "is_worth_it": True,
+        "source_file": "ubi/a.ndjson",
+        "ingested_at": NOW,
+        **columns,
+    }
+
+
+def ingested_file(source_file: str = "embedding_studio/a.ndjson", **columns: Any) -> dict[str, Any]:
+    """A row of ingested_files; the counts of each fate follow from ``fates``, a dictionary of ``fate: {kind: records}``."""
+    fates = columns.pop("fates", {})
+    counts = {fate: sum(fates.get(fate, {}).values()) for fate in FATES}
+    accepted = fates.get("accepted", {})
+    records = sum(counts.values())
+    return {
+        "source_file": source_file,
+        "landed_as": source_file,
+        "format": source_file.split("/", maxsplit=1)[0],
+        "content": hashlib.sha256(source_file.encode()).hexdigest(),
+        "bytes": 100,
+        "modified_at": NOW,
+        "copy_of": None,
+        "lines": records,
+        "blank": 0,
+        "headers": 0,
+        "records": records,
+        **counts,
+        "waiting": accepted.get("waiting events", 0),
+        "sessions": accepted.get("sessions", 0),
+        "events": accepted.get("events", 0),
+        "forgotten_sessions": 0,
+        "forgotten_records": 0,
+        "fates": [{"fate": f, "kind": kind, "records": n} for f, kinds in fates.items() for kind, n in kinds.items()],
         "ingested_at": NOW,
         **columns,
     }

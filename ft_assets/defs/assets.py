@@ -1,4 +1,4 @@
-"""The ten tables as assets. A body is one call; what it calls knows no Dagster.
+"""The tables as assets. A body is one call; what it calls knows no Dagster.
 
 (Dagster reads the annotations of these functions, so they may not be postponed: no ``from __future__``.)
 """
@@ -61,6 +61,7 @@ def ingestion(
 
     files = named_files(home.lake, home.home.landing, config.files)
     done = ingest(home.lake, files, {"run_id": context.run.run_id}, ingestion_settings(config, home.home))
+    done.unread.update(dict.fromkeys(set(config.files) - {file.name for file in files}, "it is not in the landing place"))
     for name, problem in done.unread.items():
         context.log.warning(f"{name} was left for the next ingestion: {problem}")
     context.instance.add_dynamic_partitions(

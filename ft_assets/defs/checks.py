@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
@@ -11,9 +11,10 @@ from ft_assets import schemas
 from ft_assets.checks import Check, checks, parameters_of, run_check
 from ft_assets.defs import partitions
 from ft_assets.defs.resources import HomeResource
+from ft_assets.lake import Lake
 from ft_assets.reports import CheckOutcome
 
-VERSION = "table_version"
+VERSION, READ = "table_version", "versions_read"
 
 
 def _spec(check: Check) -> dg.AssetCheckSpec:
@@ -43,9 +44,18 @@ def evaluation_of(record: Any) -> dg.AssetCheckEvaluation | None:
     return found if isinstance(found, dg.AssetCheckEvaluation) else None
 
 
-def result(outcome: CheckOutcome, version: int) -> dg.AssetCheckResult:
-    """An outcome as Dagster shows it, with the version of the table that was read."""
-    metadata: dict[str, Any] = {"violations": outcome.rows, VERSION: version}
+def versions_of(lake: Lake, check: Check) -> dict[str, int]:
+    """The newest version of each table that a check reads."""
+    return {name: lake.slice(name).version for name in {check.table, *check.reads}}
+
+
+def result(outcome: CheckOutcome, read: Mapping[str, int]) -> dg.AssetCheckResult:
+    """An outcome as Dagster shows it, with the versions of the tables that were read."""
+    metadata: dict[str, Any] = {
+        "violations": outcome.rows,
+        VERSION: read[outcome.table],
+        READ: dg.MetadataValue.json(dict(sorted(read.items()))),
+    }
     if outcome.examples:
         metadata["examples"] = dg.MetadataValue.md(_markdown_table(outcome.examples))
         metadata["examples_json"] = dg.MetadataValue.json(_plain(outcome.examples))
@@ -90,11 +100,12 @@ def _checks_of(table: schemas.Table) -> dg.AssetChecksDefinition:
     )
     def run(context: dg.AssetCheckExecutionContext, home: HomeResource) -> Iterator[dg.AssetCheckResult]:
         day = partitions.day(context.partition_key) if table.daily else None
-        parameters, version = parameters_of(home.lake, table.name, day), home.lake.slice(table.name).version
+        parameters = parameters_of(home.lake, table.name, day)
         selected = {key.name for key in context.selected_asset_check_keys}
         for name, check in by_name.items():
             if name in selected:
-                yield result(run_check(home.lake, check, day, parameters), version)
+                read = versions_of(home.lake, check)  # before it is read: one that moves on meanwhile is checked again
+                yield result(run_check(home.lake, check, day, parameters), read)
 
     return run
 

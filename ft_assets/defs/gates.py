@@ -1,8 +1,8 @@
 """What must hold before a day is made: the tables of the log are sound as they are now, and every record is accounted for.
 
 Day runs are requested from the tables' own logs, in other runs than the ingestion's, so the blocking checks of the
-ingested tables stop them here. A check that never ran on the newest version (the ingestion was killed, or rows were
-repaired by hand) is run now, and its outcome recorded like any other.
+ingested tables stop them here. A check that never ran on the newest versions of the tables that it reads (the ingestion
+was killed, or rows were repaired by hand) is run now, and its outcome recorded like any other.
 """
 
 import dagster as dg
@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from ft_assets import lineage
 from ft_assets.checks import Check, checks, run_check
-from ft_assets.defs.checks import VERSION, asset_check_key, evaluation_of, result
+from ft_assets.defs.checks import READ, asset_check_key, evaluation_of, result
 from ft_assets.defs.requests import UNFINISHED
 from ft_assets.lake import Home
 
@@ -18,7 +18,7 @@ HEADLESS = "ft_assets/headless"
 
 
 def failed_gates(home: Home, instance: dg.DagsterInstance) -> list[str]:
-    """The blocking checks of the ingested tables that fail on their newest version, as ``table.check``."""
+    """The blocking checks of the log's tables that fail on what these hold now, as ``table.check``."""
     blocking = [check for check in checks() if check.blocking and check.table in lineage.LOG]
     keys = [asset_check_key(check) for check in blocking]
     records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
@@ -26,20 +26,21 @@ def failed_gates(home: Home, instance: dg.DagsterInstance) -> list[str]:
     failed = []
     for check in blocking:
         evaluation = evaluation_of(records.get(asset_check_key(check)))
-        if evaluation is None or _version_of(evaluation) != versions[check.table]:
-            evaluation = _evaluated(home, instance, check, versions[check.table])
+        read = {name: versions[name] for name in {check.table, *check.reads}}
+        if evaluation is None or _versions_read(evaluation) != read:
+            evaluation = _evaluated(home, instance, check, read)
         if not evaluation.passed:
             failed.append(f"{check.table}.{check.name}")
     return failed
 
 
-def _version_of(evaluation: dg.AssetCheckEvaluation) -> object:
-    value = evaluation.metadata.get(VERSION)
+def _versions_read(evaluation: dg.AssetCheckEvaluation) -> object:
+    value = evaluation.metadata.get(READ)
     return value.value if value else None
 
 
-def _evaluated(home: Home, instance: dg.DagsterInstance, check: Check, version: int) -> dg.AssetCheckEvaluation:
-    found = result(run_check(home.lake, check, None, {}), version)
+def _evaluated(home: Home, instance: dg.DagsterInstance, check: Check, read: dict[str, int]) -> dg.AssetCheckEvaluation:
+    found = result(run_check(home.lake, check, None, {}), read)
     evaluation = dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(check.table),
         check_name=check.name,

@@ -52,18 +52,21 @@ def pair_metadata(lake: Lake, name: str, day: dt.date, configuration: dict[str, 
 
 
 def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResult[Any]]:
-    """One result per table of the log, each with the books of the whole ingestion."""
+    """One result per table of the log, each with the books of the whole ingestion; plain numbers, so that the UI plots them."""
     books = done.as_metadata()
-    if len(done.files) > SHOWN_FILES:
-        books["files"] = [*done.files[:SHOWN_FILES], f"and {len(done.files) - SHOWN_FILES} more: see ingested_files"]
+    books.update({name: _first(books[name]) for name in ("files", "copies", "unread")})
+    books["files_ingested"], books["files_unread"] = len(done.files), len(done.unread)
+    books["waiting"], books["waiting_rows"] = done.books.accepted["waiting events"], lake.slice("waiting_records").row_count
+    books["released_events"] = done.released.total()
     books["books_by_file"] = dg.MetadataValue.table(_book_records(done), _BOOK_SCHEMA)
+    added = {**done.rows, schemas.INGESTED_FILES.name: len(done.files)}
     for table in (table for table in schemas.TABLES.values() if not table.daily):
         state = lake.slice(table.name)
         yield dg.MaterializeResult(
             asset_key=table.name,
             metadata={
                 **books,
-                "rows_added": done.rows.get(table.name, 0),
+                "rows_added": added.get(table.name, 0),
                 "dagster/row_count": state.row_count,
                 "dagster/uri": lake.uri(table.name),
                 "table_version": state.version,
@@ -71,6 +74,16 @@ def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResu
                 "code_version": ft_assets.__version__,
             },
         )
+
+
+def _first(named: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
+    """So many as can be read; ten thousand small files make a long list."""
+    left = len(named) - SHOWN_FILES
+    if left <= 0:
+        return named
+    if isinstance(named, list):
+        return [*named[:SHOWN_FILES], f"and {left} more: see ingested_files"]
+    return {**dict(list(named.items())[:SHOWN_FILES]), "...": f"and {left} more: see ingested_files"}
 
 
 _BOOK_COLUMNS = ("lines", "read", "accepted", "duplicate", "no_interest", "rejected")

@@ -81,6 +81,10 @@ def _check_section(path: Path, section: str, entries: Any, names: Sequence[str])
     for name, entry in entries.items():
         if not isinstance(entry, dict) or set(entry) != {"config"} or not isinstance(entry["config"], dict):
             raise ValueError(f"{path}: {section}.{name} must be {{config: {{setting: value}}}}, got {entry!s:.200}")
+        if name == "ingestion" and "files" in entry["config"]:
+            raise ValueError(
+                f"{path}: which files an ingestion reads is the request's to say; take ingestion's files out of it"
+            )
 
 
 def config_for(config: dict[str, Any], steps: set[str]) -> dict[str, Any]:

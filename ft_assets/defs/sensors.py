@@ -23,6 +23,8 @@ from ft_assets.defs.requests import (
 from ft_assets.defs.resources import HomeResource
 from ft_assets.sources import FILE, read_sources
 
+BY_HAND = "look at their runs, then launch one by hand"
+
 
 @dg.sensor(
     job_name=INGESTION_JOB,
@@ -38,16 +40,21 @@ def landed_files_sensor(context: dg.SensorEvaluationContext, home: HomeResource)
     end_dead_runs(home.home, context.instance)
     if under_way(context.instance, **{"ft_assets/ingestion": "true"}):
         return dg.SensorResult(skip_reason="an ingestion is under way; what it leaves is asked for when it has ended")
-    request = ingestion_request(home.home, run_config(home.home))
-    if request is None:
-        return dg.SensorResult(skip_reason=f"every file in {home.home.landing} is in the tables")
-    again = asked_again(context.instance, request)
-    if again is None:
+    config, given_up = run_config(home.home), set[str]()
+    while (request := ingestion_request(home.home, config, leave=given_up)) is not None:
+        again = asked_again(context.instance, request)
+        if again is not None:
+            return dg.SensorResult(run_requests=[again])
+        files = request.run_config["ops"]["ingestion"]["config"]["files"]
+        if not files:  # what a killed ingestion left cannot be applied
+            return dg.SensorResult(skip_reason=f"{ATTEMPTS} runs failed to finish an ingestion ({request.run_key}): {BY_HAND}")
+        given_up.update(files)  # they do not keep others waiting
+    if given_up:
+        named = ", ".join(sorted(given_up)[:5])
         return dg.SensorResult(
-            skip_reason=f"{ATTEMPTS} ingestions of these files failed ({request.run_key}): look at their runs, then launch one "
-            "by hand; files that land meanwhile make a new request"
+            skip_reason=f"{ATTEMPTS} ingestions failed on {len(given_up)} files, or left them: {BY_HAND}. They are {named}"
         )
-    return dg.SensorResult(run_requests=[again])
+    return dg.SensorResult(skip_reason=f"every file in {home.home.landing} is in the tables")
 
 
 @dg.sensor(
@@ -58,23 +65,27 @@ def landed_files_sensor(context: dg.SensorEvaluationContext, home: HomeResource)
 )
 def touched_days_sensor(context: dg.SensorEvaluationContext, home: HomeResource) -> dg.SensorResult:
     """See the description."""
+    from ft_assets.journal import pending
+
     seen = json.loads(context.cursor) if context.cursor else {"versions": {}, "pending": []}
     versions = lineage.ingested_versions(home.lake)
     if versions == seen["versions"] and not seen["pending"]:
         return dg.SensorResult(skip_reason="nothing was ingested since the last look")
     end_dead_runs(home.home, context.instance)
+    if pending(home.lake) is not None:
+        return dg.SensorResult(skip_reason="an ingestion has changed some tables and not all yet: its days are asked for then")
     touched = set(lineage.affected_days(home.lake, seen["versions"])) | {partitions.day(key) for key in seen["pending"]}
     days = {day: at for day, at in lineage.affected_days(home.lake).items() if day in touched}
     requests = day_requests(home.home, context.instance, days, run_config(home.home))
     failed = failed_gates(home.home, context.instance) if requests else []
     if failed:
         return dg.SensorResult(skip_reason=f"the log is not sound, so no day is made of it: {', '.join(failed)} failed")
-    asked, pending = _to_ask(context, requests)
+    asked, again = _to_ask(context, requests)
     return dg.SensorResult(
         run_requests=asked,
         skip_reason=None if asked else "every day that was touched is up to date, under way, or has failed too often",
         dynamic_partitions_requests=_new_partitions(context.instance, days),
-        cursor=json.dumps({"versions": versions, "pending": pending}, sort_keys=True),
+        cursor=json.dumps({"versions": versions, "pending": again}, sort_keys=True),
     )
 
 

@@ -17,12 +17,6 @@ from ft_assets_tests.conftest import HASHING
 DAY = "2026-11-01"
 
 
-@pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
 def run(instance, job, day=None, config=HASHING, **options):
     return defs.resolve_job_def(job).execute_in_process(
         run_config={**config, "loggers": {"console": {"config": {"log_level": "ERROR"}}}},

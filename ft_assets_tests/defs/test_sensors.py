@@ -1,4 +1,3 @@
-import gzip
 import json
 
 import dagster as dg
@@ -6,71 +5,13 @@ import pytest
 from deltalake import write_deltalake
 
 from ft_assets import lineage
-from ft_assets.definitions import defs
 from ft_assets.defs.gates import headless_lock
 from ft_assets.defs.requests import read_config
-from ft_assets.defs.resources import HomeResource
 from ft_assets.defs.sensors import landed_files_sensor, touched_days_sensor
 from ft_assets.identity import KEY_VARIABLE, pseudonym
-from ft_assets.ingestion import ingest, new_files
+from ft_assets_tests.defs.ticks import click, evaluate, ingest_all, make, record, session, write
 
-START = 1_793_491_200  # 2026-11-01T00:00:00Z
-
-
-def write(home, name, *records):
-    path = home.landing / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress("".join(json.dumps(record) + "\n" for record in records).encode()))
-
-
-def session(day, number=0):
-    return {
-        "session_id": f"s{day}-{number}",
-        "search_query": f"query {number}",
-        "created_at": START + day * 86_400 + 60 * number,
-        "search_results": [{"object_id": f"i{k}", "rank": 1.0 / (k + 1)} for k in range(4)],
-    }
-
-
-def click(day, number=0, item="i1"):
-    event = {"event_id": f"e{day}-{number}-{item}", "object_id": item, "event_type": "click", "created_at": START}
-    return {"session_id": f"s{day}-{number}", "events": [event]}
-
-
-@pytest.fixture
-def landed(home):
-    write(home, "items/catalogue.ndjson.gz", *({"item_id": f"i{k}", "text": f"item {k}"} for k in range(4)))
-    for day in range(3):
-        write(home, f"embedding_studio/sessions-{day}.ndjson.gz", session(day), session(day, 1))
-        write(home, f"embedding_studio/events-{day}.ndjson.gz", click(day), click(day, 1, "i3"))
-    return home
-
-
-@pytest.fixture
-def instance():
-    with dg.DagsterInstance.ephemeral() as instance:
-        yield instance
-
-
-def evaluate(sensor, home, instance, cursor=None):
-    context = dg.build_sensor_context(instance=instance, cursor=cursor, resources={"home": HomeResource(path=str(home.path))})
-    return sensor(context)
-
-
-def ingest_all(home):
-    return ingest(home.lake, new_files(home.lake, home.landing))
-
-
-def make(home, instance, request):
-    result = defs.resolve_job_def(request.job_name).execute_in_process(
-        run_config={**request.run_config, "loggers": {"console": {"config": {"log_level": "ERROR"}}}},
-        instance=instance,
-        partition_key=request.partition_key,
-        asset_selection=list(request.asset_selection),
-        raise_on_error=False,
-        tags={**request.tags, "dagster/run_key": request.run_key},
-    )
-    assert result.success
+KEY = "a key of these tests only"
 
 
 def test_new_landed_files_start_one_ingestion_that_names_them(landed, instance):
@@ -106,7 +47,7 @@ def test_files_that_fail_three_times_are_left_for_a_person(landed, instance):
         instance.add_run(dg.DagsterRun("ingestion_job", status=dg.DagsterRunStatus.FAILURE, tags=request.tags))
     result = evaluate(landed_files_sensor, landed, instance)
     assert not result.run_requests
-    assert "3 ingestions of these files failed" in result.skip_reason.skip_message
+    assert "3 ingestions failed on 7 files" in result.skip_reason.skip_message
     write(landed, "items/more.ndjson.gz", {"item_id": "new", "text": "new"})
     assert evaluate(landed_files_sensor, landed, instance).run_requests
 
@@ -127,12 +68,6 @@ def test_a_finished_ingestion_requests_exactly_the_days_that_it_touched(landed, 
     assert [r.partition_key for r in result.run_requests] == ["2026-11-01", "2026-11-02", "2026-11-03"]
     (added,) = result.dynamic_partitions_requests
     assert added.partition_keys == ["2026-11-01", "2026-11-02", "2026-11-03"]
-
-
-def record(instance, request, status):
-    """What the daemon leaves of a request."""
-    tags = {**request.tags, "dagster/run_key": request.run_key, "dagster/partition": request.partition_key}
-    instance.add_run(dg.DagsterRun(request.job_name, status=status, tags=tags))
 
 
 def test_days_that_are_under_way_are_not_asked_for_again(landed, instance):
@@ -164,7 +99,7 @@ def test_no_day_is_made_of_a_log_that_is_not_sound(landed, instance):
     write_deltalake(landed.lake.open("search_sessions"), sessions.slice(0, 1), mode="append")
     result = evaluate(touched_days_sensor, landed, instance)
     assert not result.run_requests
-    assert "search_sessions.sessions_are_unique failed" in result.skip_reason.skip_message
+    assert "search_sessions.sessions_are_unique" in result.skip_reason.skip_message
     assert result.cursor is None
     write_deltalake(landed.lake.open("search_sessions"), sessions, mode="overwrite")
     assert len(evaluate(touched_days_sensor, landed, instance).run_requests) == 3
@@ -238,13 +173,13 @@ def test_the_configuration_of_the_home_is_the_one_that_is_requested(landed, inst
 
 
 def test_a_run_is_asked_for_with_pseudonyms_and_never_with_a_raw_id(landed, instance, monkeypatch):
-    monkeypatch.setenv(KEY_VARIABLE, "a key")
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
     ingest_all(landed)
     (landed.path / "config.yaml").write_text(
         "ops: {flagged_sessions: {config: {users: [ann@example.org], enforced: [listed_user]}}}"
     )
     requests = evaluate(touched_days_sensor, landed, instance).run_requests
-    config = {"users": [f"pseudonym:{pseudonym('ann@example.org', b'a key')}"], "enforced": ["listed_user"]}
+    config = {"users": [f"pseudonym:{pseudonym('ann@example.org', KEY.encode())}"], "enforced": ["listed_user"]}
     assert requests[0].run_config == {"ops": {"flagged_sessions": {"config": config}}}
     instance.add_dynamic_partitions("session_date", ["2026-11-01"])
     (landed.path / "config.yaml").write_text("resources: {encoder: {config: {model: 'hashing:64'}}}")
@@ -253,7 +188,7 @@ def test_a_run_is_asked_for_with_pseudonyms_and_never_with_a_raw_id(landed, inst
     kept = [str(run.dagster_run), *(str(entry) for entry in instance.all_logs(run.dagster_run.run_id))]
     assert not [entry for entry in kept if "ann@" in entry]
     commit = landed.lake.history("flagged_sessions")[-1]
-    assert json.loads(commit["configuration"])["users"] == [pseudonym("ann@example.org", b"a key")]
+    assert json.loads(commit["configuration"])["users"] == [pseudonym("ann@example.org", KEY.encode())]
     assert "ann@" not in str(commit)
 
 
@@ -277,6 +212,12 @@ def test_raw_ids_of_users_without_the_key_are_refused_before_anything_runs(tmp_p
         "ops: {sampled_inputs: {config: {sede: 3}}}",
         "ops: {flagged_sessions: {config: {enforced: [bots]}}}",
         "ops: {flagged_sessions: {config: {users: 5}}}",
+        "ops: {ingestion: {config: {files: [items/a.ndjson]}}}",
+        "ops: {ingestion: {config: {attribution_hours: 0}}}",
+        "ops: {ingestion: {config: {clock_skew_seconds: -1}}}",
+        "ops: {ingestion: {config: {future_hours: soon}}}",
+        "ops: {ingestion: {config: {changed_texts: sometimes}}}",
+        "ops: {ingestion: {config: {attribution_days: 7}}}",
         "resources: {encode: {config: {model: hashing}}}",
         "resources: {home: {config: {path: elsewhere}}}",
         "ops: [",
