@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import queue
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 
@@ -17,6 +18,7 @@ import pyarrow as pa
 from ft_assets.schemas import Table
 
 AHEAD = 2
+RELEASE_SECONDS = 5.0
 
 
 class Feed:
@@ -39,16 +41,26 @@ class Feed:
         self._table, self._make, self._day = table, make, day
         self._queue: queue.Queue[pa.RecordBatch | None] = queue.Queue(AHEAD)
         self._given_up = threading.Event()
+        self._released = threading.Event()
         self._thread = threading.Thread(target=self._fill, name=f"feed-{table.name}", daemon=True)
 
     def __enter__(self) -> Feed:
         self._thread.start()
-        self.reader = pa.RecordBatchReader.from_batches(self._table.schema, self._batches())
+        source = _Source(self._batches())
+        weakref.finalize(source, self._released.set)
+        self.reader = pa.RecordBatchReader.from_batches(self._table.schema, source)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        """Stop the thread; if making the rows failed, raise that in place of what the writer made of it."""
+        """Stop the thread; if making the rows failed, raise that in place of what the writer made of it.
+
+        The writer lets go of the reader on a thread of its own, a moment after it has written. A process that ends in between
+        is aborted, its work done: so that moment is waited for.
+        """
         self._given_up.set()
+        del self.reader
+        if error is None:
+            self._released.wait(RELEASE_SECONDS)
         while self._thread.is_alive():
             try:
                 self._queue.get(timeout=0.05)
@@ -76,6 +88,19 @@ class Feed:
             yield batch
         if self.error is not None:
             raise RuntimeError("the rows could not be made")  # the writer must not commit what came so far
+
+
+class _Source:
+    """An iterator that can be watched: when nothing holds it any more, the reader made of it is gone."""
+
+    def __init__(self, batches: Iterator[pa.RecordBatch]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        return next(self._batches)
 
 
 def conform(batch: pa.RecordBatch, table: Table) -> pa.RecordBatch:
