@@ -29,6 +29,7 @@ from ft_assets.schemas import INGESTED_FILES, table_named
 
 STAGING = "_ingestions"  # Delta keeps its hands off names that begin with _
 LOOK_BACK = (8, 128, None)  # commits of the ledger among which the newest ingestion is looked for; at last among all
+BUFFER_BYTES = 1 << 20
 ABANDONED = dt.timedelta(days=1)
 BEGAN = "%Y%m%dT%H%M%S"
 NAME = re.compile(r"(?P<began>\d{8}T\d{6})-(?P<version>\d+)-[0-9a-f]{8}")  # of an ingestion
@@ -91,23 +92,27 @@ class Staging:
         schema = table_named(table).schema
         count = 0
         # The stream is closed here: a writer leaves it open, and in an object store a file is not there before.
-        with (
-            self._files.open_output_stream(_path(self.ingestion, table)) as stream,
-            ipc.new_file(stream, schema) as writer,  # read once, soon: neither packed nor encoded
-        ):
+        with self._writer(table, schema) as writer:
             for batch in rows:
                 writer.write_batch(batch.cast(schema))
                 count += batch.num_rows
         removed = 0 if remove is None else remove.num_rows
         if remove is not None and removed:
-            with (
-                self._files.open_output_stream(_path(self.ingestion, table, "removed")) as stream,
-                ipc.new_file(stream, remove.schema) as writer,
-            ):
+            with self._writer(table, remove.schema, "removed") as writer:
                 writer.write_table(remove)
         if count or removed:
             self.changes.append(Change(table, count, removed, tuple(day.isoformat() for day in days), replaces))
         return count
+
+    @contextlib.contextmanager
+    def _writer(self, table: str, schema: pa.Schema, kind: str = "rows") -> Iterator[ipc.RecordBatchFileWriter]:
+        """A file of Arrow as it is: it is read once, soon. The store takes bytes, which the buffer makes of Arrow's own."""
+        with (
+            self._files.open_output_stream(_path(self.ingestion, table, kind)) as stream,
+            pa.BufferedOutputStream(stream, BUFFER_BYTES) as buffered,
+            ipc.new_file(buffered, schema) as writer,
+        ):
+            yield writer
 
     def commit(self, files: pa.Table, metadata: Mapping[str, Any]) -> None:
         """Make it count: one commit of the ledger, with a row for each file.

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from ft_assets import queries, schemas
 from ft_assets.checks import checks
 from ft_assets.readers import FORMATS
+from ft_assets.rules import rules
 from ft_assets_tests.builders import DAY, make_lake, pair, slice_of
 
 ROOT = queries.sql_root()
@@ -45,13 +46,13 @@ def test_every_file_is_used() -> None:
     said = set(re.findall(r'f?"((?:assets|readers|reports|sources)/[a-z_/{}.]+)"', code))
     words = "|".join([*schemas.TABLES, *FORMATS, "[a-z_]+"])
     patterns = [re.sub(r"\{[^}]*\}", f"(?:{words})", name) for name in said]
-    checked = {f"checks/{check.table}/{check.name}" for check in checks()}
+    checked = {f"checks/{check.table}/{check.name}" for check in checks()} | {f"rules/{rule}" for rule in rules()}
     named = set(re.findall(r'"([a-z_]+)"', code))
 
     def is_used(name: str) -> bool:
         by_name = any(re.fullmatch(pattern, name) for pattern in patterns if pattern in said)
         by_pattern = name.rsplit("/", 1)[-1] in named or any(re.fullmatch(p, name) for p in patterns if "_" in p.split("/")[-1])
-        return name == "macros" or name in checked or by_name or (name.startswith(("readers/", "sources/")) and by_pattern)
+        return name == "macros" or name in checked or by_name or (name.startswith(("readers/", "sources/", "forget/")) and by_pattern)
 
     assert [name for name in FILES if not is_used(name)] == []
 
