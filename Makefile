@@ -4,6 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 export FT_ASSETS_HOME ?= $(CURDIR)/.ft_assets
 SIZE ?= full
+WORKERS ?= 2
 
 .PHONY: install demo test ui bench lint format wheel clean help
 
@@ -11,7 +12,7 @@ help:
 	@echo "make demo            a simulated week, from landed files to clamped features, in real Dagster runs"
 	@echo "make demo DATA=DIR   the same for a folder of your own files"
 	@echo "make ui              Dagster's UI on the same home"
-	@echo "make test            the tests (set up first); make lint: ruff and mypy"
+	@echo "make test            the tests (set up first), on WORKERS=2 processes; make lint: ruff and mypy"
 	@echo "make bench           the tables of the benchmark (SIZE=small: minutes)"
 
 install: $(INSTALLED)
@@ -35,7 +36,7 @@ ui: install
 	$(BIN)/ft-assets ui
 
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 bench: install
 	SIZE=$(SIZE) $(BIN)/python -m benchmarks

@@ -1,12 +1,9 @@
 """The command line as a user types it: real processes on a home of their own."""
 
 import json
-import os
 import re
-import signal
 import subprocess
 import sys
-import time
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -158,31 +155,6 @@ def test_simulating_the_same_again_says_that_the_files_are_there(home):
     line = f"simulated 1 days of 5 sessions (seed 1): 3 files in {home.landing}"
     assert ft_assets(home, *arguments).stdout == f"{line}\n"
     assert ft_assets(home, *arguments).stdout == f"{line} that were there already\n"
-
-
-@pytest.mark.slow
-def test_a_run_that_is_killed_at_any_moment_is_finished_by_the_next(home, tmp_path):
-    ft_assets(home, "simulate", "--days", "2", "--sessions", "30", "--seed", "5")
-    command = [sys.executable, "-m", "ft_assets.cli", "--home", str(home.path), "run"]
-    for seconds in (4.0, 7.0):
-        child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        time.sleep(seconds)
-        os.kill(child.pid, signal.SIGKILL)
-        child.wait()
-    ft_assets(home, "run")
-    clean = Home(tmp_path / "clean")
-    clean.path.mkdir()
-    (clean.path / "config.yaml").write_text((home.path / "config.yaml").read_text())
-    ft_assets(clean, "simulate", "--days", "2", "--sessions", "30", "--seed", "5")
-    ft_assets(clean, "run")
-    assert counts(home) == counts(clean)
-    for name in ("fine_tuning_inputs", "pair_features", "fine_tuning_features"):
-        rows = [h.lake.slice(name).to_table().sort_by([(c, "ascending") for c in keys(name)]) for h in (home, clean)]
-        assert rows[0].equals(rows[1]), name
-
-
-def keys(name: str) -> list[str]:
-    return ["session_id"] if name == "fine_tuning_inputs" else ["session_id", "positive_id", "negative_id"]
 
 
 def test_an_unused_home_is_made_only_when_something_is_put_there(tmp_path):

@@ -43,7 +43,7 @@ def test_every_file_begins_by_saying_what_it_is(name: str) -> None:
 
 def test_every_file_is_used() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (Path(queries.__file__).parent).rglob("*.py"))
-    said = set(re.findall(r'f?"((?:assets|readers|reports|sources)/[a-z_/{}.]+)"', code))
+    said = set(re.findall(r'f?"((?:assets|forget|readers|reports|sources)/[a-z_/{}.]+)"', code))
     words = "|".join([*schemas.TABLES, *FORMATS, "[a-z_]+"])
     patterns = [re.sub(r"\{[^}]*\}", f"(?:{words})", name) for name in said]
     checked = {f"checks/{check.table}/{check.name}" for check in checks()} | {f"rules/{rule}" for rule in rules()}
@@ -52,14 +52,14 @@ def test_every_file_is_used() -> None:
     def is_used(name: str) -> bool:
         by_name = any(re.fullmatch(pattern, name) for pattern in patterns if pattern in said)
         by_pattern = name.rsplit("/", 1)[-1] in named or any(re.fullmatch(p, name) for p in patterns if "_" in p.split("/")[-1])
-        return name == "macros" or name in checked or by_name or (name.startswith(("readers/", "sources/", "forget/")) and by_pattern)
+        return name == "macros" or name in checked or by_name or (name.startswith(("readers/", "sources/")) and by_pattern)
 
     assert [name for name in FILES if not is_used(name)] == []
 
 
 def test_every_file_that_code_names_is_there() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (Path(queries.__file__).parent).rglob("*.py"))
-    said = set(re.findall(r'"((?:assets|readers|reports|sources)/[a-z_]+)"', code))
+    said = set(re.findall(r'"((?:assets|forget|readers|reports|sources)/[a-z_]+)"', code))
     assert said - set(FILES) == set()
     with pytest.raises(FileNotFoundError):
         queries.read_sql("assets/nothing")

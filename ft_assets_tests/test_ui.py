@@ -64,7 +64,7 @@ def ask(address: str, query: str, **variables: object) -> dict:
 
 def test_the_graph_shows_every_table_its_days_and_its_checks(page, address):
     groups = "global%40global%3Aclickstream%2Cglobal%40global%3Afeatures"
-    page.set_viewport_size({"width": 3600, "height": 1800})  # so that no node is drawn without its name
+    page.set_viewport_size({"width": 3400, "height": 2800})  # what lies outside is not drawn
     page.goto(f"{address}/asset-groups/?expanded={groups}")
     for table in (*lineage.DAILY, *lineage.LOG):
         page.get_by_text(table, exact=True).first.wait_for()
