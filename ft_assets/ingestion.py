@@ -14,8 +14,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from ft_assets import identity, journal, landing, lines, queries, spellings
@@ -24,9 +25,6 @@ from ft_assets.lake import ATTEMPTS, Lake, Overtaken, Slice, wait
 from ft_assets.landing import LandedFile
 from ft_assets.ledger import Ledger
 from ft_assets.schemas import INGESTED_FILES
-
-if TYPE_CHECKING:
-    import duckdb
 
 __all__ = ["REASONS", "TABLES", "Books", "Ingested", "Settings", "ingest", "named_files", "new_files"]
 
@@ -77,6 +75,10 @@ class Settings:
     spellings: Path | None = None
 
 
+class FaultyBooks(Exception):  # noqa: N818 (the books are at fault)
+    """The books do not balance, or a table would get other rows than they say: a fault of this program; nothing was written."""
+
+
 def new_files(lake: Lake, place: Path | str) -> list[LandedFile]:
     """The landed files that have not been ingested as they are now, sorted by name."""
     ledger = Ledger(lake)
@@ -107,8 +109,8 @@ def ingest(
     """Bring landed files into the lake, each exactly once; those that it holds already are skipped.
 
     First what a killed ingestion left is applied. Other ingestions may run at the same time: where one was faster, nothing
-    is written and the rest is decided again. A file that vanishes or changes while it is read is left for the next time,
-    and said so; it does not stop the others.
+    is written and the rest is decided again. A file that vanishes or changes while it is read, or that this program cannot
+    take in, is left for the next time, and said so (``Ingested.unread``); it does not stop the others.
 
     Args:
         lake: the tables.
@@ -121,10 +123,9 @@ def ingest(
 
     Raises:
         Overtaken: others kept coming first, ``ATTEMPTS`` times in a row.
-        RuntimeError: the books of a file do not balance, or a table would get other rows than they say (a fault of this
-            program); nothing of its group was written.
     """
     done, pending, attempt = Ingested(), list(dict.fromkeys(files)), 0
+    most = GROUP_FILES
     journal.clear_abandoned(lake)
     while True:
         ledger = Ledger(lake)  # first: of the ingestions that it knows, each must be in the tables that are read behind it
@@ -132,7 +133,7 @@ def ingest(
         pending = [file for file in pending if not ledger.holds(file) and file.name not in done.unread]
         if not pending:
             return done
-        group = _next_group(pending)
+        group = _next_group(pending)[:most]
         try:
             _Ingestion(lake, group, ledger, metadata or {}, settings, done).run()
         except Overtaken:
@@ -140,8 +141,12 @@ def ingest(
             if attempt == ATTEMPTS:
                 raise
             wait(attempt - 1)
+        except (duckdb.Error, FaultyBooks) as error:  # of this program: no file may stop the others for it
+            if len(group) == 1:
+                done.unread[group[0].name] = f"it cannot be taken in: {error}"
+            most = max(1, len(group) // 2)
         else:
-            attempt = 0
+            attempt, most = 0, min(2 * most, GROUP_FILES)
 
 
 def _note(done: Ingested, applied: journal.Applied) -> None:
@@ -284,7 +289,7 @@ class _Ingestion:
         rows = []
         for number, content in self.contents.items():
             name = self.group[number].name
-            known = self.ledger.source_of(content) or first.get(content)
+            known = self.ledger.source_of(self.format, content) or first.get(content)
             source = known if known is not None else self.ledger.source_file(name, content)
             first.setdefault(content, source)
             if known is not None:
@@ -333,7 +338,7 @@ class _Ingestion:
 
     def _ledger_rows(self, books: Mapping[str, Books], copies: Mapping[int, str]) -> dict[int, dict[str, Any]]:
         """A row of the ledger for each file, by its number."""
-        known = self.ledger.books_of([self.contents[number] for number in copies])
+        known = self.ledger.books_of(self.format, [self.contents[number] for number in copies])
         here = {self.contents[number]: self.group[number] for number in self.contents if number not in copies}
         rows = {}
         for number, content in self.contents.items():
@@ -383,12 +388,12 @@ def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:
     """The books of each file that was read for the first time.
 
     Raises:
-        RuntimeError: a record is not accounted for exactly once.
+        FaultyBooks: a record is not accounted for exactly once.
     """
     unbalanced = queries.rows(queries.query(con, "readers/unbalanced"))
     if unbalanced:
         first = unbalanced[0]
-        raise RuntimeError(
+        raise FaultyBooks(
             f"{first['source_file']}, record {first['record_number']}: {first['entries']} records were read, "
             f"{first['accounted']} are accounted for"
         )
@@ -396,7 +401,7 @@ def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:
     for row in queries.rows(queries.query(con, "readers/books")):
         books[row["source_file"]] = found = Books.of_row(row)
         if not found.balance:
-            raise RuntimeError(f"{row['source_file']}: {found.read} records were read, the books say {found}")
+            raise FaultyBooks(f"{row['source_file']}: {found.read} records were read, the books say {found}")
     return books
 
 
@@ -404,7 +409,7 @@ def _check_rows(con: duckdb.DuckDBPyConnection, books: Mapping[str, Books]) -> N
     """Each table is about to get as many rows as the books say.
 
     Raises:
-        RuntimeError: it is not; nothing was written.
+        FaultyBooks: it is not; nothing was written.
     """
     total = Books()
     for each in books.values():
@@ -421,4 +426,4 @@ def _check_rows(con: duckdb.DuckDBPyConnection, books: Mapping[str, Books]) -> N
     for table, count in expected.items():
         ((rows,),) = queries.query(con, f"readers/{table}").aggregate("count(*)").fetchall()
         if rows != count:
-            raise RuntimeError(f"{table} must get {count} rows by the books, got {rows}; nothing was written")
+            raise FaultyBooks(f"{table} must get {count} rows by the books, got {rows}; nothing was written")

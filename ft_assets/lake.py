@@ -181,9 +181,19 @@ class Slice:
             return column
         return f"{column}::{'date' if column == 'session_date' else 'varchar'} as {column}"
 
+    def _dataset(self) -> Any:
+        """All of the table, read by Arrow itself where it is local.
+
+        Delta's own way to files goes through Python on Arrow's threads, which a process that ends at once aborts over.
+        """
+        uri = str(self.delta.table_uri)
+        folder = unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri
+        files = None if "://" in folder else pafs.SubTreeFileSystem(folder, pafs.LocalFileSystem())
+        return self.delta.to_pyarrow_dataset(schema=self.table.schema, filesystem=files)
+
     def dataset(self) -> Any:
         """The same as a pyarrow dataset."""
-        dataset = self.delta.to_pyarrow_dataset(schema=self.table.schema)
+        dataset = self._dataset()
         if self.session_date is None and self.days is None:
             return dataset
         import pyarrow.dataset as ds
@@ -194,7 +204,7 @@ class Slice:
 
     def fragments(self) -> Iterable[Any]:
         """Its Parquet files as dataset fragments, which know their physical schema."""
-        dataset = self.delta.to_pyarrow_dataset(schema=self.table.schema)
+        dataset = self._dataset()
         if self.session_date is None:
             return dataset.get_fragments()  # type: ignore[no-any-return]
         import pyarrow.dataset as ds

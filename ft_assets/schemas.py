@@ -81,7 +81,7 @@ def type_name(type_: pa.DataType) -> str:
 _SOURCE = Column("source_file", STRING, "Landed file that the row came from, relative to the landing place.")
 _NUMBER = Column("record_number", pa.int64(), "Line of the file, from 1.")
 _ENTRY = Column("entry", pa.int32(), "Which event of the line's list, from 1; 0 where the line is one record.")
-_RAW = Column("raw", STRING, "The line as it stood in the file, user ids replaced by their keyed hash.")
+_RAW = Column("raw", STRING, "The line as it stood, user ids replaced by their keyed hash; of a long list its own event.")
 _INGESTED = Column("ingested_at", TIMESTAMP, "When the row was ingested.")
 _SESSION = Column("session_id", STRING, "The session: one query with the list it got.")
 _DATE = Column("session_date", DATE, "UTC date of the session's started_at.")

@@ -37,9 +37,14 @@ def file(tmp_path: Path) -> LandedFile:
 
 def test_an_empty_ledger_knows_nothing(tmp_path: Path, file: LandedFile) -> None:
     ledger = Ledger(make_lake(tmp_path))
-    assert (ledger.version, ledger.holds(file), ledger.source_of(CONTENT), ledger.is_again(FIRST)) == (0, False, None, False)
+    assert (ledger.version, ledger.holds(file), ledger.source_of("ubi", CONTENT), ledger.is_again(FIRST)) == (
+        0,
+        False,
+        None,
+        False,
+    )
     assert ledger.source_file(FIRST, CONTENT) == FIRST
-    assert ledger.books_of([CONTENT]) == ledger.books_of([]) == {}
+    assert ledger.books_of("ubi", [CONTENT]) == ledger.books_of("ubi", []) == {}
 
 
 def test_a_file_is_known_by_its_name_its_size_and_its_time(tmp_path: Path, file: LandedFile) -> None:
@@ -67,7 +72,7 @@ def test_a_content_is_of_the_file_that_brought_it_first_never_of_a_copy(tmp_path
     lake = make_lake(tmp_path)
     for at in order:
         ledger = put(lake, rows[at])
-    assert ledger.source_of(CONTENT) == FIRST
+    assert ledger.source_of("ubi", CONTENT) == FIRST
     assert ledger.is_again(f"{COPY}0")
 
 
@@ -85,7 +90,7 @@ def test_the_books_of_a_content_are_those_of_the_file_that_brought_it(tmp_path: 
         book("ubi/other", content="other"),
     ]
     ledger = put(make_lake(tmp_path), *rows)
-    assert ledger.books_of([CONTENT, "unknown"]) == {CONTENT: books}
+    assert ledger.books_of("ubi", [CONTENT, "unknown"]) == {CONTENT: books}
 
 
 def test_a_ledger_stays_at_its_version(tmp_path: Path) -> None:
@@ -93,4 +98,4 @@ def test_a_ledger_stays_at_its_version(tmp_path: Path) -> None:
     before = Ledger(lake)
     after = put(lake, book(FIRST, content=CONTENT))
     assert (before.version, after.version) == (0, 1)
-    assert (before.is_again(FIRST), before.books_of([CONTENT])) == (False, {})
+    assert (before.is_again(FIRST), before.books_of("ubi", [CONTENT])) == (False, {})

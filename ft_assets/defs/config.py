@@ -29,17 +29,20 @@ class IngestionConfig(dg.Config):
     attribution_hours: float = Field(
         default=168.0,
         gt=0.0,
+        le=876_000.0,
         description="How long after its session an event may still be due to it; a later one is rejected (event_too_late).",
     )
     clock_skew_seconds: float = Field(
         default=60.0,
         ge=0.0,
+        le=86_400.0,
         description="How much earlier than its session an event may say it was, clocks being what they are; one that is still "
         "earlier is rejected (event_before_session).",
     )
     future_hours: float = Field(
         default=24.0,
         ge=0.0,
+        le=8_760.0,
         description="How far ahead of this machine's clock a log may be; what is later is rejected (time_in_future).",
     )
     changed_texts: ChangedTexts = Field(

@@ -63,11 +63,22 @@ with standing as (
     semi join named_events as e on w.event_id = e.event_id
 ),
 
+judged as (
+    select
+        e.*,
+        s.started_at,
+        place_of_event(s.started_at, s.items, s.is_scattered, e.item_id, e.occurred_at) as place,
+        place in ('accepted', 'session', 'impression') as belongs
+    from named_events as e
+    left join sessions_at_hand as s on e.session_id = s.session_id
+),
+
+-- The first that belongs stands for its id; one that is refused takes no id.
 placed as (
     select
         *,
-        row_number() over (partition by event_id order by file_number, record_number, entry) as place
-    from named_events
+        row_number() over (partition by event_id order by not belongs, file_number, record_number, entry) as turn
+    from judged
 ),
 
 compared as (
@@ -83,23 +94,22 @@ compared as (
         select f.event_id, f.session_id, f.item_id, f.event_type, f.occurred_at
         from placed as f
         where
-            f.place = 1
-            and f.event_id in (select event_id from placed where place > 1)
+            f.turn = 1
+            and f.belongs
+            and f.event_id in (select event_id from placed where turn > 1)
             and f.event_id not in (select event_id from standing)
-    ) as s on p.event_id = s.event_id and (p.place > 1 or p.event_id in (select event_id from standing))
+    ) as s on p.event_id = s.event_id and (p.turn > 1 or p.event_id in (select event_id from standing))
 ),
 
-judged as (
+decided as (
     select
-        c.* exclude (place, stands, says_the_same, reason, detail),
+        * exclude (belongs, turn, stands, says_the_same, reason, detail, place),
         case
-            when c.stands and c.says_the_same then 'duplicate'
-            when c.stands then 'conflicting_event'
-            else place_of_event(s.started_at, s.items, s.is_scattered, c.item_id, c.occurred_at)
-        end as place,
-        s.started_at
-    from compared as c
-    left join sessions_at_hand as s on c.session_id = s.session_id
+            when stands and says_the_same then 'duplicate'
+            when stands and belongs then 'conflicting_event'
+            else place
+        end as place
+    from compared
 )
 
 select
@@ -120,7 +130,7 @@ select
             'an event_id must stand for one event, got ' || event_id || ' again with other content'
         else place_detail(place, session_id, started_at, item_id, occurred_at)
     end as detail
-from judged;
+from decided;
 
 create or replace temp table released_events as
 select

@@ -15,7 +15,7 @@ placed as (
         row_number() over (partition by e.item_id order by e.file_number desc, e.record_number desc) = 1 as is_last,
         -- a change and its revocation in one group leave the catalogue as it was.
         (e.object_id, e.text) is distinct from (s.object_id, s.text) as is_news,
-        s.item_id is null as is_first
+        s.item_id is null or e.object_id is distinct from s.object_id as is_regrouped
     from item_entries as e
     left join standing as s on e.item_id = s.item_id
     where e.reason is null

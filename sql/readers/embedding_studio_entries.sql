@@ -21,7 +21,7 @@ with parsed as (
                 "events": ["JSON"], "event_id": "JSON", "object_id": "VARCHAR", "event_type": "JSON"}'))
         end as doc,
         -- what could be parsed is JSON: only the rest is asked why.
-        case when doc is null or not starts_with(ltrim(raw), '{') then flaw_of(problem, raw) end as flaw
+        case when doc is null or not begins_as_object(raw) then flaw_of(problem, raw) end as flaw
     from lines
 ),
 
@@ -42,6 +42,8 @@ listed as (
 
 select
     * exclude (raw),
+    -- of a long list each event that is kept for itself keeps its own words: else the list were kept once for each.
+    events is not null and strlen(raw) > 4096 as is_long,
     search_query is not null or results is not null as is_session,
     events is not null as is_list,
     not is_session and not is_list and (event_id is not null or object_id is not null or event_type is not null) as is_event,
@@ -122,7 +124,12 @@ from judged;
 create or replace temp table event_entries as
 with listed as (
     select
-        file_number, record_number, session_id as line_session, unnest(events) as event, generate_subscripts(events, 1) as entry
+        file_number,
+        record_number,
+        session_id as line_session,
+        is_long,
+        unnest(events) as event,
+        generate_subscripts(events, 1) as entry
     from docs
     where is_list
 ),
@@ -133,6 +140,7 @@ parsed as (
         record_number,
         entry,
         line_session,
+        case when is_long then event::varchar end as own_raw,
         coalesce(json_type(event), 'NULL') as kind,
         case
             when json_type(event) = 'OBJECT' then from_json(event, '{
@@ -142,7 +150,7 @@ parsed as (
 ),
 
 events as (
-    select file_number, record_number, entry, kind, doc.* exclude (session_id), coalesce(line_session, doc.session_id) as session_id
+    select file_number, record_number, entry, kind, own_raw, doc.* exclude (session_id), coalesce(line_session, doc.session_id) as session_id
     from parsed
     union all by name
     select file_number, record_number, 0 as entry, 'OBJECT' as kind, event_id, session_id, object_id, event_type, created_at
@@ -156,6 +164,7 @@ fields as (
         record_number,
         entry,
         kind,
+        own_raw,
         scalar_text(event_id) as event_id,
         session_id as given_session,
         scalar_text(session_id) as session_id,
@@ -173,6 +182,7 @@ judged as (
         file_number,
         record_number,
         entry,
+        own_raw,
         event_id,
         session_id,
         item_id,

@@ -6,7 +6,7 @@ create or replace temp table session_entries (
 );
 create or replace temp table event_entries (
     file_number int, record_number bigint, entry int, event_id varchar, session_id varchar, item_id varchar,
-    event_type varchar, occurred_at timestamptz, reason varchar, detail varchar
+    event_type varchar, occurred_at timestamptz, own_raw varchar, reason varchar, detail varchar
 );
 create or replace temp table item_entries (
     file_number int, record_number bigint, entry int, item_id varchar, object_id varchar, text varchar,

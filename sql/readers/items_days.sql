@@ -1,4 +1,5 @@
--- Days that items touch: those whose lists show one that is new, or was changed (where changes re-open days).
+-- Days that items touch: those whose lists show one that is new or part of another object now, or whose text was changed
+-- (where changed texts re-open days).
 with shown as (
     select distinct session_date as day, unnest(results).item_id as item_id
     from search_sessions
@@ -9,6 +10,6 @@ from shown
 semi join (
     select item_id
     from item_decisions
-    where fate <> 'rejected' and is_last and is_news and (is_first or getvariable('changed_texts_reopen_days'))
+    where fate <> 'rejected' and is_last and is_news and (is_regrouped or getvariable('changed_texts_reopen_days'))
 ) as news on shown.item_id = news.item_id
 order by shown.day;

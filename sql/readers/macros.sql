@@ -68,13 +68,16 @@ create or replace temp macro broken_time(value, moment, name) as
             }
     end;
 
+-- Whether JSON is an object, by its first character behind what JSON takes for blank.
+create or replace temp macro begins_as_object(body) as starts_with(ltrim(body, ' ' || chr(9) || chr(10) || chr(13)), '{');
+
 -- Why a line cannot be read as a JSON object; null where it can.
 create or replace temp macro flaw_of(problem, body) as
     case
         when problem is not null then problem
         when is_blank(body) then 'blank'
         when not json_valid(body) then 'not_json'
-        when not starts_with(ltrim(body), '{') then 'not_an_object'
+        when not begins_as_object(body) then 'not_an_object'
     end;
 create or replace temp macro flaw_detail(flaw, body, detail) as
     case flaw
@@ -83,6 +86,5 @@ create or replace temp macro flaw_detail(flaw, body, detail) as
         else detail
     end;
 
--- The first value of a list that stood in it before.
-create or replace temp macro first_repeated(list) as
-    list_filter(list, lambda value, place: list_position(list, value) < place)[1];
+-- A value that a list holds twice, where it holds one: the most frequent.
+create or replace temp macro first_repeated(list) as list_aggregate(list, 'mode');

@@ -7,7 +7,7 @@ select
     d.kind as reason,
     scrubbed(d.detail) as detail,
     d.session_id,
-    scrubbed(l.raw) as raw,
+    scrubbed(coalesce(d.own_raw, l.raw)) as raw,
     f.ingested_at as ingested_at
 from fates as d
 inner join lines as l on d.file_number = l.file_number and d.record_number = l.record_number

@@ -33,9 +33,13 @@ keyed as (
 unwrapped as (
     select
         * exclude (body, keys),
+        -- asked with paths that are known: a key of the log's own may be none.
         coalesce(
-            len(keys) = 1 and keys[1] in ('index', 'create', 'update', 'delete')
-            and json_type(json_extract(body, '$.' || keys[1])) = 'OBJECT',
+            len(keys) = 1
+            and json_type(coalesce(
+                json_extract(body, '$.index'), json_extract(body, '$.create'),
+                json_extract(body, '$.update'), json_extract(body, '$.delete')
+            )) = 'OBJECT',
             false
         ) as is_header,
         case when json_type(json_extract(body, '$._source')) = 'OBJECT' then json_extract(body, '$._source') else body end as doc
@@ -167,6 +171,7 @@ select
     item_id,
     event_type,
     logged_at as occurred_at,
+    null::varchar as own_raw,
     reason,
     detail
 from ubi_acts

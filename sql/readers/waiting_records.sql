@@ -9,7 +9,7 @@ select
     f.source_file,
     d.record_number,
     d.entry,
-    scrubbed(l.raw) as raw,
+    scrubbed(coalesce(d.own_raw, l.raw)) as raw,
     f.ingested_at as ingested_at
 from event_decisions as d
 inner join files as f using (file_number)

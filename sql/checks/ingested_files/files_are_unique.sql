@@ -1,4 +1,5 @@
--- A file is ingested once as it is: no two rows of one name, content and time of change; and one content is read once.
+-- A file is ingested once as it is: no two rows of one name, content and time of change; and one content is read once in a
+-- format.
 -- blocks; reads ingested_files
 select landed_as, content, modified_at, count(*) as rows
 from ingested_files
@@ -8,5 +9,5 @@ union all
 select any_value(landed_as), content, null, count(*)
 from ingested_files
 where copy_of is null
-group by content
+group by format, content
 having count(*) > 1
