@@ -392,20 +392,3 @@ def test_the_commit_of_the_ledger_states_files_changes_and_who_asked(shop: Shop)
     for table in ("search_sessions", "session_events"):
         applied = shop.lake.history(table)[-1]
         assert (applied["ingestion"], json.loads(applied["affected_days"])) == (entry["ingestion"], ["2024-01-01"])
-
-
-def test_files_are_taken_in_groups_bounded_by_size(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ingestion, "GROUP_BYTES", 300)
-    for at in range(4):
-        shop.put(f"embedding_studio/{at}.ndjson", [session(f"s{at}"), session("same")])
-    done = shop.ingest()
-    assert done.versions["search_sessions"] >= 3
-    assert (done.books.accepted["sessions"], done.books.duplicate["sessions"]) == (5, 3)
-
-
-def test_metadata_is_plain(shop: Shop) -> None:
-    put_a_bit_of_everything(shop)
-    metadata = shop.ingest().as_metadata()
-    assert json.loads(json.dumps(metadata)) == metadata
-    total = sum(metadata[name] for name in ("accepted", "duplicate", "rejected", "no_interest"))
-    assert total == metadata["read"]
