@@ -19,12 +19,13 @@ from pathlib import Path
 
 from ft_assets import forget_ledger as ledger
 from ft_assets import forget_tables as tables
-from ft_assets import journal, spellings
+from ft_assets import journal
 from ft_assets.forget_landing import Blanked, Landed, Shown, content_after, in_utf16, remove_leftovers, rewrite, stale_before
 from ft_assets.identity import pseudonym
 from ft_assets.lake import Lake
 from ft_assets.landing import LandedFile, landed_files
 from ft_assets.schemas import INGESTED_FILES, SEARCH_SESSIONS, TABLES, TEXT_VECTORS, Table
+from ft_assets.spellings import session_paths, user_paths
 from ft_assets.traces import Fields, Person
 
 PASSES = 5
@@ -70,7 +71,7 @@ class Forgotten:
 
 
 def forget(
-    lake: Lake, landing: Path | str, user: str, key: bytes | None, *, alone: bool = False, spellings_from: Path | None = None
+    lake: Lake, landing: Path | str, user: str, key: bytes | None, *, alone: bool = False, spellings: Path | None = None
 ) -> Forgotten:
     """Remove a person's sessions from the landing place, from every table and from the tables' history.
 
@@ -83,7 +84,7 @@ def forget(
         key: of the pseudonyms; without it, sessions are found by the landed files alone.
         alone: nobody else writes: then files that killed writers left a moment ago are deleted too, not only those older
             than an hour.
-        spellings_from: the folder whose ``ubi_fields.csv`` the log was ingested with, where it has one: its fields for users
+        spellings: the folder whose ``ubi_fields.csv`` the log was ingested with, where it has one: its fields for users
             and clients are looked into as well.
 
     Raises:
@@ -93,7 +94,7 @@ def forget(
     if not user.strip():
         raise ValueError("the user id must not be blank")
     names = frozenset({user} if key is None else {user, pseudonym(user, key)})
-    fields = Fields(spellings.user_paths(spellings_from), spellings.session_paths(spellings_from))
+    fields = Fields(user_paths(spellings), session_paths(spellings))
     work = _Work(lake, landing, Person(names, fields=fields), Forgotten())
     work.take_up()
     for _ in range(PASSES):  # once more for what an ingestion added in the meantime

@@ -110,12 +110,13 @@ def _patterns(names: Iterable[str]) -> dict[str, str]:
     """
     name = name_pattern(names)
     letters, inner_letters = r'(?:[^"\\]|\\(?s:.))*', r'(?:[^"\\]|\\\\\\"|\\\\\\\\|\\\\[^"\\]|\\[^"\\])*'
-    nested = _nested(f'"{letters}"', r'[^"\[\]{}]')
+    nested = _nested(f'"{letters}"', r'[^"\\\[\]{}]')
     inner_nested = _nested(rf'\\"{inner_letters}\\"', r'[^"\\\[\]{}]|\\[^"\\]')
     bare, rest, blank = r'[^\s,"\[\]{}\\]+', r"[\[{\\](?s:.)*", r"(?:\s|\\+[nrt])*"
     return {
         "user_marks": rf'{name}\\*"',
-        "user_nested": f"{nested}|{inner_nested}",
+        "user_nested": nested,
+        "user_inner_nested": inner_nested,
         "user_names": rf'^\\*"(?:[^"\\]|\\+u[0-9a-fA-F]{{4}})*\\*"{blank}:{blank}',
         "user_fields": rf'"{name}"\s*:\s*(?:"{letters}(?:"|\\?$)|{nested}|{bare}|{rest})'
         rf'|\\"{name}\\"{blank}:{blank}(?:\\"{inner_letters}(?:\\"|\\*$)?|{inner_nested}|{bare}|{rest})'

@@ -1,5 +1,6 @@
 -- Who asked, as a keyed hash. identity.prepare puts the key, padded, into the variables
--- user_key_inner and user_key_outer, and what user fields look like into user_marks, user_fields, user_names and user_nested.
+-- user_key_inner and user_key_outer, and what user fields look like into user_marks, user_fields, user_names,
+-- user_nested and user_inner_nested.
 
 -- HMAC-SHA256 (RFC 2104) of the text, its first 32 hexadecimal digits. Null of null, and null without a key.
 create or replace temp macro pseudonym(words) as
@@ -25,7 +26,8 @@ create or replace temp macro named_user(words) as
 create or replace temp macro pseudonymous_value(words, quote) as
     case
         when words in ('null', '""', '\"\"') then words
-        when words[1] in ('{', '[') and regexp_full_match(words, getvariable('user_nested')) then 'null'
+        when words[1] in ('{', '[') and quote = '"' and regexp_full_match(words, getvariable('user_nested')) then 'null'
+        when words[1] in ('{', '[') and quote = '\"' and regexp_full_match(words, getvariable('user_inner_nested')) then 'null'
         when quote is null or words[1] in ('{', '[') or (words[1] = '\' and not starts_with(words, quote)) then 'null …'
         else coalesce(quote || pseudonym(named_user(words)) || quote, 'null')
     end;
