@@ -199,7 +199,7 @@ def forget(home: Home, user: str, yes: bool) -> None:
     if not yes:
         click.confirm(f"Remove every session of {user!r} from {home.path}? It cannot be undone", abort=True)
     with headless.nobody_at_work(home):
-        done = forget_(home.lake, home.landing, user, key, alone=True)
+        done = forget_(home.lake, home.landing, user, key, alone=True, spellings=home.path)
     click.echo(
         f"nothing of {user!r} was found in {home.path}" if done.is_empty else f"forgot {user!r}: {_forgotten_text(done)}"
     )

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ft_assets import forget_ledger as ledger
@@ -25,7 +25,8 @@ from ft_assets.identity import pseudonym
 from ft_assets.lake import Lake
 from ft_assets.landing import LandedFile, landed_files
 from ft_assets.schemas import INGESTED_FILES, SEARCH_SESSIONS, TABLES, TEXT_VECTORS, Table
-from ft_assets.traces import Person
+from ft_assets.spellings import session_paths, user_paths
+from ft_assets.traces import Fields, Person
 
 PASSES = 5
 STALE = dt.timedelta(hours=1)
@@ -69,7 +70,9 @@ class Forgotten:
             self.files.setdefault(file.name, Blanked()).add(blanked)
 
 
-def forget(lake: Lake, landing: Path | str, user: str, key: bytes | None, *, alone: bool = False) -> Forgotten:
+def forget(
+    lake: Lake, landing: Path | str, user: str, key: bytes | None, *, alone: bool = False, spellings: Path | None = None
+) -> Forgotten:
     """Remove a person's sessions from the landing place, from every table and from the tables' history.
 
     Sessions are the person's where a table or a landed record says so, in a field for users or for clients.
@@ -81,15 +84,18 @@ def forget(lake: Lake, landing: Path | str, user: str, key: bytes | None, *, alo
         key: of the pseudonyms; without it, sessions are found by the landed files alone.
         alone: nobody else writes: then files that killed writers left a moment ago are deleted too, not only those older
             than an hour.
+        spellings: the folder whose ``ubi_fields.csv`` the log was ingested with, where it has one: its fields for users
+            and clients are looked into as well.
 
     Raises:
-        ValueError: the user id is blank.
+        ValueError: the user id is blank, or as ``spellings.mapping_rows``.
         Overtaken: ingestions kept coming first; call it again.
     """
     if not user.strip():
         raise ValueError("the user id must not be blank")
     names = frozenset({user} if key is None else {user, pseudonym(user, key)})
-    work = _Work(lake, landing, names, Forgotten())
+    fields = Fields(user_paths(spellings), session_paths(spellings))
+    work = _Work(lake, landing, Person(names, fields=fields), Forgotten())
     work.take_up()
     for _ in range(PASSES):  # once more for what an ingestion added in the meantime
         if not work.one_pass():
@@ -124,8 +130,9 @@ def _clear(lake: Lake, landing: Path | str, alone: bool, done: Forgotten) -> Non
 class _Work:
     """A forgetting on its way."""
 
-    def __init__(self, lake: Lake, landing: Path | str, names: frozenset[str], done: Forgotten) -> None:
-        self.lake, self.landing, self.names, self.done = lake, landing, names, done
+    def __init__(self, lake: Lake, landing: Path | str, person: Person, done: Forgotten) -> None:
+        """The person as known before any session is."""
+        self.lake, self.landing, self.person, self.done = lake, landing, person, done
         self.mark: ledger.Mark | None = None
 
     def take_up(self) -> None:
@@ -140,12 +147,12 @@ class _Work:
             journal.apply_pending(self.lake)
         files = landed_files(self.landing)
         landed = Landed(files, ledger.deliveries(self.lake, files))
-        shown = landed.shown(Person(self.names))
+        shown = landed.shown(self.person)
         if not self._find(shown):
             return False
         if self.mark is None:
             self._begin()
-        person = Person(self.names, frozenset(self.done.sessions))
+        person = replace(self.person, sessions=frozenset(self.done.sessions))
         changed = self._rewrite(landed, person, named=False)
         changed |= _delete_rows(self.lake, person, shown, self.done)
         changed |= self._rewrite(landed, person, named=True)
@@ -161,10 +168,10 @@ class _Work:
     def _find(self, shown: Shown) -> bool:
         is_any = shown.is_any
         for table in tables.tables_with(self.lake, "raw"):
-            found, sessions = tables.raw_of(self.lake, table, Person(self.names))
+            found, sessions = tables.raw_of(self.lake, table, self.person)
             is_any |= bool(found)
             shown.sessions |= sessions
-        self.done.sessions |= tables.sessions_of(self.lake, self.names) | shown.sessions
+        self.done.sessions |= tables.sessions_of(self.lake, self.person.names) | shown.sessions
         return is_any or bool(self.done.sessions)
 
     def _begin(self) -> None:

@@ -224,7 +224,7 @@ class _Ingestion:
 
     def _prepare(self, con: duckdb.DuckDBPyConnection) -> None:
         """What the SQL takes for granted."""
-        identity.prepare(con, identity.user_key())
+        identity.prepare(con, identity.user_key(), spellings.user_paths(self.settings.spellings))
         values = {
             "earliest_time": EARLIEST,
             "latest_time": self.now + self.settings.future,

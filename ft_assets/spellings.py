@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
+from ft_assets.identity import Steps
 from ft_assets.queries import sql_root
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ FATES = {
 
 _PATH = re.compile(r"""\$(\.([A-Za-z_][A-Za-z0-9_-]*|"[^"\\*\x00-\x1f]+")|\[[0-9]{1,9}\])+""")
 _ENGINE_PATH = re.compile(r"\$\.\.[A-Za-z_][A-Za-z0-9_-]*(\.\*)?")
+_STEP = re.compile(r"""\.(?:"([^"]+)"|([^."\[]+))""")
 _PLACE = re.compile(r"[1-9][0-9]{0,5}")
 
 Row = dict[str, str]
@@ -169,6 +171,32 @@ def mapping_rows(name: str, extra: Path | None = None) -> list[Row]:
             places[row["field"]] += 1
             row["place"] = str(places[row["field"]])
     return rows
+
+
+def user_paths(home: Path | None = None) -> frozenset[Steps]:
+    """Where a UBI document says who: what no table may show as it was logged, and what forgetting looks for.
+
+    Args:
+        home: a folder whose ``ubi_fields.csv``, where it has one, is read before ours.
+
+    Returns:
+        The names on each path; places in lists are passed over.
+
+    Raises:
+        ValueError: as ``mapping_rows``.
+    """
+    return _paths_of({"user", "client"}, home)
+
+
+def session_paths(home: Path | None = None) -> frozenset[Steps]:
+    """Where a UBI document says of which session it is, as ``user_paths`` says who."""
+    return _paths_of({"query_id"}, home)
+
+
+def _paths_of(fields: set[str], home: Path | None) -> frozenset[Steps]:
+    rows = mapping_rows("ubi_fields", None if home is None else home / "ubi_fields.csv")
+    steps = (tuple(a or b for a, b in _STEP.findall(row["path"])) for row in rows if row["field"] in fields)
+    return frozenset(path for path in steps if path)
 
 
 def _read(path: Path, layout: _Layout) -> dict[tuple[str, ...], Row]:

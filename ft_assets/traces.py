@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, NamedTuple
 
-USER_FIELDS = frozenset({"user_id", "client_id", "userId", "clientId"})
+from ft_assets.identity import GENERAL, USER_FIELDS, Steps, name_pattern
+
 # Where a format says which session a record is of. (The session_id of UBI is the visit; its query_id the session.)
 SESSION_FIELDS = {
     "embedding_studio": frozenset({"session_id"}),
@@ -18,9 +19,47 @@ SESSION_FIELDS = {
 }
 WORD_LENGTH = 4  # a shorter id is looked for between quotes only: as a bare word it may be anything
 
-_IN_TEXT = re.compile(r'"(?:user_id|client_id|userId|clientId)\\*"')
-_SESSION = re.compile(rb'"(?:session_id|query_id)"\s*:\s*(?:"((?:[^"\\]|\\.)*)|([^\s,"}\]]+))')
 _TABBED = re.compile(r'^[^\t{\["]*\t')
+
+
+@dataclass(frozen=True)
+class Fields:
+    """Where records say whose they are, beside the fields that every record has for it.
+
+    Attributes:
+        users: paths to users, as ``spellings.user_paths`` gives them.
+        sessions: of UBI: paths to the session, as ``spellings.session_paths`` gives them.
+    """
+
+    users: frozenset[Steps] = frozenset()
+    sessions: frozenset[Steps] = frozenset()
+
+    @cached_property
+    def in_text(self) -> re.Pattern[str]:
+        """What a text holds that may be JSON with a user field in it."""
+        return re.compile(rf'{name_pattern(USER_FIELDS | {path[-1] for path in self.users})}\\*"')
+
+    @cached_property
+    def session_values(self) -> re.Pattern[bytes]:
+        """A field that names a session, and its value: between quotes, or bare."""
+        name = name_pattern({"session_id", "query_id"} | {path[-1] for path in self.sessions})
+        return re.compile(rf'"{name}"\s*:\s*(?:"((?:[^"\\]|\\.)*)|([^\s,"}}\]]+))'.encode())
+
+    def is_user(self, path: Steps) -> bool:
+        """Whether a user stands there."""
+        return path[-1] in USER_FIELDS or any(_leads_to(path, users) for users in self.users)
+
+    def is_session(self, path: Steps, names: frozenset[str]) -> bool:
+        """Whether a session stands there, of a format that has these names for it."""
+        if not path or not names:
+            return False
+        return path[-1] in names or ("query_id" in names and any(_leads_to(path, sessions) for sessions in self.sessions))
+
+
+def _leads_to(path: Steps, field: Steps) -> bool:
+    """Whether a path ends as that of a field; a lone name that means little is one at the top of a document only."""
+    is_anywhere = len(field) > 1 or field[0] not in GENERAL
+    return path[-len(field) :] == field and (is_anywhere or path[:-1] in ((), ("_source",)))
 
 
 class Trace(NamedTuple):
@@ -43,7 +82,7 @@ class _Pairs(list[tuple[str, Any]]):
 
 
 class _Scalar(NamedTuple):
-    name: str
+    path: Steps
     words: str
     is_user: bool
 
@@ -55,10 +94,12 @@ class Person:
     Attributes:
         names: the user id as logged, and its pseudonym.
         sessions: ids of the person's sessions.
+        fields: where else records say whose they are.
     """
 
     names: frozenset[str]
     sessions: frozenset[str] = frozenset()
+    fields: Fields = Fields()
 
     @cached_property
     def _needles(self) -> list[bytes]:
@@ -87,7 +128,7 @@ class Person:
         return bool(self._session_needles) and self._names_session(lines)
 
     def _names_session(self, lines: bytes) -> bool:
-        return any((quoted or bare) in self._session_needles for quoted, bare in _SESSION.findall(lines))
+        return any((quoted or bare) in self._session_needles for quoted, bare in self.fields.session_values.findall(lines))
 
     def trace_in(self, line: bytes, format: str) -> Trace | None:  # noqa: A002 (the landing place's word)
         """What makes a line the person's; None if nothing does.
@@ -111,8 +152,8 @@ class Person:
         return self._trace_in_text(text, line, fields)
 
     def _trace_in_record(self, record: Any, fields: frozenset[str]) -> Trace | None:
-        scalars = list(_scalars(record))
-        sessions = frozenset(scalar.words for scalar in scalars if scalar.name in fields)
+        scalars = list(_scalars(record, self.fields))
+        sessions = frozenset(scalar.words for scalar in scalars if self.fields.is_session(scalar.path, fields))
         if any(scalar.is_user and scalar.words in self.names for scalar in scalars):
             return Trace("named", sessions)
         return Trace("session") if sessions & self.sessions else None
@@ -141,20 +182,21 @@ class Person:
         return Trace("text") if fields and self._names_session(line) else None
 
 
-def _scalars(value: Any, name: str = "", is_user: bool = False) -> Iterator[_Scalar]:
-    """Every text and number in a value with the name that it stands under; texts that are JSON themselves are opened."""
+def _scalars(value: Any, fields: Fields, path: Steps = (), is_user: bool = False) -> Iterator[_Scalar]:
+    """Every text and number in a value with the names that it stands under; texts that are JSON themselves are opened."""
     if isinstance(value, _Pairs):
-        for inner, content in value:
-            yield from _scalars(content, inner, is_user or inner in USER_FIELDS)
+        for name, content in value:
+            inner = (*path, name)
+            yield from _scalars(content, fields, inner, is_user or fields.is_user(inner))
     elif isinstance(value, list):
         for content in value:
-            yield from _scalars(content, name, is_user)
+            yield from _scalars(content, fields, path, is_user)
     elif isinstance(value, bool):
-        yield _Scalar(name, str(value).lower(), is_user)
+        yield _Scalar(path, str(value).lower(), is_user)
     elif isinstance(value, str):
-        yield _Scalar(name, value, is_user)
-        if _IN_TEXT.search(value):
+        yield _Scalar(path, value, is_user)
+        if fields.in_text.search(value):
             try:
-                yield from _scalars(json.loads(value, object_pairs_hook=_Pairs, parse_int=str, parse_float=str))
+                yield from _scalars(json.loads(value, object_pairs_hook=_Pairs, parse_int=str, parse_float=str), fields)
             except ValueError:
                 return

@@ -20,7 +20,7 @@ from ft_assets import forget as forget_module
 from ft_assets import forget_tables as tables
 from ft_assets.forget import forget
 from ft_assets.forget_landing import Blanked
-from ft_assets.ingestion import ingest, new_files
+from ft_assets.ingestion import Settings, ingest, new_files
 from ft_assets.lake import AlreadyDone, Home, Lake
 from ft_assets.landing import landed_files
 from ft_assets_tests import person
@@ -477,6 +477,43 @@ def test_what_waits_for_its_session_is_the_persons_too_and_what_waits_beside_it_
     assert new_files(home.lake, home.landing) == []
     write(home, "embedding_studio/d", person.shown("s-9", "tea"))
     assert ingest(home.lake, new_files(home.lake, home.landing)).released == {"joined": 1}
+    assert broken_books(home.lake) == []
+
+
+@pytest.mark.parametrize("key", [KEY, None], ids=["key", "no key"])
+def test_who_stands_where_only_a_home_says_is_in_no_table_and_is_forgotten(home, monkeypatch, key):
+    if key:
+        monkeypatch.setenv(identity.KEY_VARIABLE, key.decode())
+    (home.path / "ubi_fields.csv").write_text(
+        "field,place,path,spelling\nuser,1,$.customer,ours\nclient,1,$.visitor.id,ours\nquery_id,1,$.search.id,ours\n"
+    )
+    of_person = [
+        {**person.ubi_query(f"q-{MARK}", "tea"), "customer": USER},
+        {**person.ubi_query(f"q-{MARK}-2", "tea"), "timestamp": "never", "customer": USER},
+        {**person.ubi_event(f"q-{MARK}-3", "i1"), "visitor": {"id": USER}},
+    ]
+    unnamed = {**person.ubi_event("", "i1"), "search": {"id": f"q-{MARK}"}}
+    del unnamed["query_id"]
+    others = [{**person.ubi_query("q-1", "tea"), "customer": "other"}, {**person.ubi_event("q-9", "i1"), "customer": "other"}]
+    others.append({**person.ubi_event("q-1", USER), "id": USER})  # an item, and no path of a user
+    path = write(home, "ubi/a", *of_person, unnamed, *others)
+    write(home, "embedding_studio/wrong", {"customer": USER, "search_query": None})
+    ingest(home.lake, new_files(home.lake, home.landing), settings=Settings(spellings=home.path))
+    users = set(home.lake.slice("search_sessions").to_table()["user_id"].to_pylist())
+    assert users == ({CODE, identity.pseudonym("other", KEY)} if key else {None})
+    raws = {name: home.lake.slice(name).to_table()["raw"].to_pylist() for name in ("rejected_records", "waiting_records")}
+    assert len(raws["waiting_records"]) == 3
+    assert not [raw for found in raws.values() for raw in found if USER in raw and '"q-1"' not in raw]
+    assert bool(key) == any(CODE in raw for raw in raws["rejected_records"])
+
+    done = forget(home.lake, home.landing, USER, key, alone=True, spellings=home.path)
+
+    assert done.sessions >= {f"q-{MARK}", f"q-{MARK}-2", f"q-{MARK}-3"}
+    assert person.lines_of(path) == ["", "", "", "", *map(json.dumps, others)]
+    assert person.lines_of(home.landing / "embedding_studio" / "wrong") == [""]
+    assert home.lake.slice("search_sessions").to_table()["session_id"].to_pylist() == ["q-1"]
+    left = [raw for name in raws for raw in home.lake.slice(name).to_table()["raw"].to_pylist()]
+    assert not [raw for raw in left if MARK in raw and "q-1" not in raw]
     assert broken_books(home.lake) == []
 
 

@@ -1,13 +1,14 @@
 """A person is a keyed hash, the same in Python and in SQL, and no raw record names one."""
 
 import json
+from collections.abc import Iterable
 
 import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets import identity, queries
+from ft_assets import identity, queries, spellings
 
 KEY = b"0123456789abcdef"
 # RFC 4231: key, data, first 128 bits. The texts that are UTF-8 serve; test case 5 is the RFC's own truncation.
@@ -25,15 +26,15 @@ RFC_4231 = [
 ]
 
 
-def connection(key: bytes | None) -> duckdb.DuckDBPyConnection:
+def connection(key: bytes | None, paths: Iterable[identity.Steps] = ()) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(config={"threads": 1})
-    identity.prepare(con, key)
+    identity.prepare(con, key, paths)
     con.execute(queries.read_sql("readers/identity"))
     return con
 
 
-def scrub(raw: str | None, key: bytes | None = KEY) -> str | None:
-    with connection(key) as con:
+def scrub(raw: str | None, key: bytes | None = KEY, paths: Iterable[identity.Steps] = ()) -> str | None:
+    with connection(key, paths) as con:
         return con.execute("select scrubbed(raw) from (values ($1), ('x')) as t(raw)", [raw]).fetchall()[0][0]
 
 
@@ -143,3 +144,90 @@ def test_no_cut_of_a_record_names_the_person(data):
     raw = json.dumps({"user_id": 'SECRET"SECRET', "q": {"client_id": "SECRET"}})
     cut = raw[: data.draw(st.integers(0, len(raw)))]
     assert "SECRET" not in scrub(cut)
+
+
+def nested(levels: int, inner: object = "SECRET") -> object:
+    for level in range(levels):
+        inner = {"x]": inner, "y": ["}", 1]} if level % 2 else ["{", inner]
+    return inner
+
+
+@pytest.mark.parametrize("levels", range(1, identity.LEVELS + 1))
+@pytest.mark.parametrize("is_text", [False, True], ids=["record", "text in a record"])
+def test_a_nested_value_is_replaced_and_the_record_stays_sound(levels, is_text):
+    record = {"a": 1, "user_id": nested(levels, 'SECRET", \\ ]'), "z": [2]}
+    raw = json.dumps({"query": json.dumps(record)} if is_text else record)
+    found = json.loads(scrub(raw))
+    assert (json.loads(found["query"]) if is_text else found) == {**record, "user_id": None}
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ('{"user_id":{"id":{"x":"bob"}}}', '{"user_id":null}'),
+        ('{"user_id":["x",{"id":"bob"}], "z": 1}', '{"user_id":null, "z": 1}'),
+        ('{"a": 1, "user_id": {"id": {"x": "bob", "z": 1}', '{"a": 1, "user_id": null …'),
+        ('{"user_id": ["x"}, "bob"], "z": 1}', '{"user_id": null …'),
+        ('{"user_id": [[[[[[["bob"]]]]]]], "z": 1}', '{"user_id": null …'),
+        (r'{"user_id": \"bob\", "z": "bob"}', '{"user_id": null …'),
+        (r'{"q": "{\"user_id\": {\"id\": \"bob", "z": 1}', r'{"q": "{\"user_id\": null …'),
+        (r'{"q": "{\"user_id\": \"bob", "z": 1}', rf'{{"q": "{{\"user_id\": \"{code("bob")}\"", "z": 1}}'),
+        (r'{"q": "{\"user_id\":\n\"b\u00f6b\"}"}', rf'{{"q": "{{\"user_id\":\n\"{code("böb")}\"}}"}}'),
+        (json.dumps({"q": json.dumps({"r": json.dumps({"userId": "bob"})})}), r'{"q": "{\"r\": \"{\\\"userId\\\": null …'),
+    ],
+)
+def test_a_value_that_does_not_end_takes_the_rest_of_the_record_with_it(raw, expected):
+    assert scrub(raw) == expected
+
+
+@settings(deadline=None, derandomize=True, max_examples=100)
+@given(st.data())
+def test_no_cut_of_a_nested_record_names_the_person(data):
+    value = nested(
+        data.draw(st.integers(1, identity.LEVELS + 2)), data.draw(st.sampled_from(["SECRET", '"SECRET', "\\SECRET\u00e9"]))
+    )
+    record = {
+        "user_id": value,
+        "q": json.dumps({"client_id": value, "r": json.dumps({"userId": "SECRET"})}),
+        "userId": "SECRET",
+    }
+    raw = json.dumps(record, ensure_ascii=data.draw(st.booleans()))
+    begin, end = data.draw(st.sampled_from([0, 1])), data.draw(st.integers(0, len(raw)))
+    assert "SECRET" not in scrub(raw[begin:end])
+
+
+def home_with(tmp_path, *paths: str):
+    rows = "".join(f"{field},{place},{path},ours\n" for place, (field, path) in enumerate((p.split(" ", 1) for p in paths), 1))
+    (tmp_path / "ubi_fields.csv").write_text(f"field,place,path,spelling\n{rows}", encoding="utf-8")
+    return tmp_path
+
+
+def test_the_fields_of_a_home_are_replaced_by_their_last_name_that_says_whose_they_are(tmp_path):
+    home = home_with(
+        tmp_path, 'user $."kün de"', "client $.visitor.id", "user $.who[0].key", "user $.a-b.c$d".replace("$d", "_d")
+    )
+    paths = spellings.user_paths(home)
+    assert identity.scrubbed_names(paths) == {*identity.USER_FIELDS, "kün de", "visitor", "who", "c_d"}
+    assert spellings.session_paths(home) == {("query_id",), ("event_attributes", "query_id")}
+    record = {
+        "kün de": "u",
+        "visitor": {"id": "u"},
+        "who": [{"key": "u"}],
+        "a-b": {"c_d": 7},
+        "id": "i",
+        "client_id": "c",
+        "künde": 1,
+    }
+    expected = {**record, "kün de": code("u"), "visitor": None, "who": None, "a-b": {"c_d": code("7")}, "client_id": code("c")}
+    for is_ascii in (False, True):
+        assert json.loads(scrub(json.dumps(record, ensure_ascii=is_ascii), paths=paths)) == expected
+    assert json.loads(scrub(json.dumps(record))) == {**record, "client_id": code("c")}
+
+
+def test_our_own_fields_need_no_other_names():
+    assert identity.scrubbed_names(spellings.user_paths()) == identity.USER_FIELDS
+
+
+def test_a_name_is_no_pattern():
+    raw = '{"a.c": "u", "abc": "u"}'
+    assert scrub(raw, paths=[("a.c",)]) == f'{{"a.c": "{code("u")}", "abc": "u"}}'
