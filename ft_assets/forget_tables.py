@@ -11,18 +11,16 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from deltalake import CommitProperties
-from deltalake.exceptions import CommitFailedError
 
 from ft_assets import queries, schemas
-from ft_assets.lake import ATTEMPTS, WRITER, Lake, wait
+from ft_assets.lake import WRITER, Lake, retried
 from ft_assets.schemas import SEARCH_SESSIONS, TEXT_VECTORS, Table
 from ft_assets.traces import Person
 
-T = TypeVar("T")
 STATISTICS = "delta.dataSkippingNumIndexedCols"
 
 
@@ -127,7 +125,7 @@ def delete_irrelevant_pairs(lake: Lake, table: Table, days: list[dt.date]) -> in
     if not rows:
         return 0
     predicate = f"pairing = 'irrelevant' and session_date in ({listed})"
-    done = _retried(lambda: lake.open(table.name).delete(predicate, writer_properties=WRITER, commit_properties=_stating({})))
+    done = retried(lambda: lake.open(table.name).delete(predicate, writer_properties=WRITER, commit_properties=_stating({})))
     return int(done["num_deleted_rows"] or 0)
 
 
@@ -222,7 +220,7 @@ def _merge(lake: Lake, table: Table, rows: pa.Table, keys: list[str], metadata: 
         matched = merger.when_matched_update({"raw": "gone.rest"}) if is_update else merger.when_matched_delete()
         return int(matched.execute()["num_target_rows_deleted"])
 
-    return _retried(merge)
+    return retried(merge)
 
 
 def _keys(column: str, values: Iterable[str]) -> pa.Table:
@@ -235,15 +233,3 @@ def _count(relation: Any) -> int:
 
 def _stating(metadata: Mapping[str, Any]) -> CommitProperties:
     return CommitProperties(custom_metadata={name: json.dumps(value) for name, value in metadata.items()}, max_commit_retries=0)
-
-
-def _retried(write: Callable[[], T]) -> T:
-    """Do it again on the newest version when another writer came first."""
-    for attempt in range(ATTEMPTS):
-        try:
-            return write()
-        except CommitFailedError:
-            if attempt == ATTEMPTS - 1:
-                raise
-            wait(attempt)
-    raise AssertionError("unreachable")

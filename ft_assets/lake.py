@@ -269,7 +269,7 @@ class Lake:
         try:
             delta = DeltaTable(self.uri(name), storage_options=self.storage_options)
         except TableNotFoundError:
-            return _retried(lambda: self._create(table))
+            return retried(lambda: self._create(table))
         missing = set(table.column_names) - {field.name for field in delta.schema().fields}
         if missing:
             raise ValueError(
@@ -348,7 +348,7 @@ class Lake:
                 )
             return Commit(int(delta.version()), feed.rows)
 
-        return _retried(write)
+        return retried(write)
 
     def append_once(
         self,
@@ -385,7 +385,7 @@ class Lake:
                 )
             return Commit(int(delta.version()), feed.rows)
 
-        return _retried(write)
+        return retried(write)
 
     def merge_once(
         self,
@@ -449,7 +449,7 @@ class Lake:
                 write_deltalake(delta, put, mode="append", commit_properties=_properties(metadata, transactions))
             return Commit(int(delta.version()), put.num_rows)
 
-        return _retried(write)
+        return retried(write)
 
     def _open_for(self, name: str, transactions: list[str], read_version: int | None) -> DeltaTable:
         """The table, if none of the names is in it and it is where it was read."""
@@ -475,7 +475,7 @@ class Lake:
             )
             return Commit(int(delta.version()), rows.num_rows)
 
-        return _retried(write)
+        return retried(write)
 
     def history(self, name: str, after: int = -1) -> list[dict[str, Any]]:
         """The log entries of the versions behind ``after``, oldest first."""
@@ -517,7 +517,7 @@ def _properties(metadata: Mapping[str, Any], transactions: Iterable[str] = ()) -
     )
 
 
-def _retried(write: Callable[[], T]) -> T:
+def retried(write: Callable[[], T]) -> T:
     """Run a commit again when another writer came first, a little later each time."""
     for attempt in range(ATTEMPTS):
         try:

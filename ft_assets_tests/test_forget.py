@@ -177,7 +177,7 @@ def test_a_second_call_finds_nothing_and_changes_nothing(made):
 STEPS = [
     (forget_landing.landing, "replace"),
     (Lake, "merge_once"),
-    (tables, "_retried"),
+    (tables, "retried"),
     (forget_module.tables, "delete_unasked_vectors"),
     (forget_module.tables, "remove_history"),
 ]
