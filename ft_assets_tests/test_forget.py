@@ -193,7 +193,7 @@ def test_whatever_step_is_the_last_one_before_a_kill_the_next_call_finishes(home
     person.land(home.landing)
     ingest(home.lake, new_files(home.lake, home.landing))
     expected = {name: of_others(rows(home.lake, name)) for name in tables_of_the_log()}
-    for step in range(1 if key else 2, 60, 2):
+    for step in range(1 if key else 2, 60, 3):
         copy = Home(tmp_path / f"step {step}")
         shutil.copytree(home.path, copy.path)
         left = [step]

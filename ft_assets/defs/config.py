@@ -42,7 +42,7 @@ class IngestionConfig(dg.Config):
     future_hours: float = Field(
         default=24.0,
         ge=0.0,
-        le=8_760.0,
+        le=876_000.0,
         description="How far ahead of this machine's clock a log may be; what is later is rejected (time_in_future).",
     )
     changed_texts: ChangedTexts = Field(
