@@ -30,7 +30,7 @@ SESSIONS = """
         select
             's-' || i as session_id,
             'red shoes number ' || hash(i, 3) % 50000 as search_query,
-            strftime(timestamptz '2026-11-01 00:00:00+00' + to_seconds(at), '%Y-%m-%dT%H:%M:%S.%fZ') as created_at,
+            strftime(timestamp '2026-11-01 00:00:00' + to_seconds(moment), '%Y-%m-%dT%H:%M:%S.%fZ') as created_at,
             'u-' || hash(i, 1) % 100000 as user_id,
             list_transform(
                 range(20),
@@ -39,7 +39,10 @@ SESSIONS = """
                     'rank': round(20.0 - p + hash(i, p) % 1000 / 1000.0, 3)
                 }
             ) as search_results
-        from (select i, $day * 86400 + (i - $first) * 86000.0 / ($last - $first) as at from range($first, $last) as t(i))
+        from (
+            select i, ($day::int * 86400 + (i - $first::int) * 86000.0 / ($last::int - $first::int))::double as moment
+            from range($first::int, $last::int) as t(i)
+        )
     ) to $path (format json)
 """
 EVENTS = """
@@ -49,8 +52,11 @@ EVENTS = """
             's-' || i as session_id,
             'item-' || (hash(i, 7) + hash(i, k, 11) % 20 * 7919) % 100000 as object_id,
             'click' as event_type,
-            strftime(timestamptz '2026-11-01 00:00:30+00' + to_seconds(at), '%Y-%m-%dT%H:%M:%S.%fZ') as created_at
-        from (select i, $day * 86400 + (i - $first) * 86000.0 / ($last - $first) as at from range($first, $last) as t(i)) as s,
+            strftime(timestamp '2026-11-01 00:00:30' + to_seconds(moment), '%Y-%m-%dT%H:%M:%S.%fZ') as created_at
+        from (
+                select i, ($day::int * 86400 + (i - $first::int) * 86000.0 / ($last::int - $first::int))::double as moment
+                from range($first::int, $last::int) as t(i)
+            ) as s,
             unnest(range(1 + (hash(i, 5) % 2)::int)) as u(k)
     ) to $path (format json)
 """
