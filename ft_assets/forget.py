@@ -20,7 +20,17 @@ from pathlib import Path
 from ft_assets import forget_ledger as ledger
 from ft_assets import forget_tables as tables
 from ft_assets import journal
-from ft_assets.forget_landing import Blanked, Landed, Shown, content_after, in_utf16, remove_leftovers, rewrite, stale_before
+from ft_assets.forget_landing import (
+    STALE_SECONDS,
+    Blanked,
+    Landed,
+    Shown,
+    content_after,
+    in_utf16,
+    remove_leftovers,
+    rewrite,
+    stale_before,
+)
 from ft_assets.identity import pseudonym
 from ft_assets.lake import Lake
 from ft_assets.landing import LandedFile, landed_files
@@ -29,7 +39,7 @@ from ft_assets.spellings import session_paths, user_paths
 from ft_assets.traces import Fields, Person
 
 PASSES = 5
-STALE = dt.timedelta(hours=1)
+STALE = dt.timedelta(seconds=STALE_SECONDS)
 
 
 @dataclass

@@ -184,11 +184,10 @@ def _files(lake: Lake, table: Table) -> list[_File]:
     if "://" not in lake.root:  # the storage layer would not list what a killed writer left
         inner = [path for path in folder.rglob("*") if path.is_file() and "_delta_log" not in path.relative_to(folder).parts]
         return [_File(path.name, path.stat().st_mtime, partial(path.unlink, missing_ok=True)) for path in inner]
-    from deltalake.fs import DeltaStorageHandler
-    from pyarrow.fs import FileSelector, FileType, PyFileSystem
+    from pyarrow.fs import FileSelector, FileType
 
-    store = PyFileSystem(DeltaStorageHandler(lake.uri(table.name), options=lake.storage_options))
-    infos = store.get_file_info(FileSelector("", recursive=True))
+    store = lake.filesystem()
+    infos = store.get_file_info(FileSelector(table.name, recursive=True))
     kept = [info for info in infos if info.type == FileType.File and "_delta_log" not in info.path.split("/")]
     return [_File(info.base_name, info.mtime_ns / 1e9, partial(store.delete_file, info.path)) for info in kept]
 

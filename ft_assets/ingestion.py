@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ft_assets import identity, journal, landing, lines, queries, spellings
+from ft_assets import identity, journal, landing, lineage, lines, queries, spellings
 from ft_assets.books import REASONS, Books, Ingested
 from ft_assets.lake import ATTEMPTS, Lake, Overtaken, Slice, wait
 from ft_assets.landing import LandedFile
@@ -36,8 +36,6 @@ TABLES = (
     "waiting_records",
     "session_parts",
 )
-# What a decision is made on.
-READ = ("items", "search_sessions", "session_events", "rejected_records", "waiting_records", "session_parts")
 # The SQL of sql/readers, in order: a format's own, and what decides on its sessions once it is known which the lake holds.
 ENTRIES = {
     "embedding_studio": ("embedding_studio_entries", "asked_sessions"),
@@ -45,7 +43,6 @@ ENTRIES = {
     "ubi": ("ubi_spellings", "ubi_records"),
 }
 SESSIONS = {"embedding_studio": ("decide_sessions",), "items": (), "ubi": ("ubi_sessions",)}
-TOUCHING = ("items", "search_sessions", "session_events")
 
 GROUP_BYTES = 160 << 20
 GROUP_FILES = 2_000
@@ -185,17 +182,11 @@ class _Ingestion:
         settings: Settings,
         done: Ingested,
     ) -> None:
-        self.lake, self.group, self.ledger, self.metadata, self.settings, self.done = (
-            lake,
-            group,
-            ledger,
-            metadata,
-            settings,
-            done,
-        )
-        self.format = group[0].format
+        self.lake, self.ledger = lake, ledger
+        self.group, self.format = group, group[0].format
+        self.metadata, self.settings, self.done = metadata, settings, done
         self.now = dt.datetime.now(dt.UTC)
-        self.read: dict[str, Slice] = {name: lake.slice(name) for name in READ}
+        self.read: dict[str, Slice] = {name: lake.slice(name) for name in TABLES}
         self.contents: dict[int, str] = {}
 
     def run(self) -> None:
@@ -207,18 +198,18 @@ class _Ingestion:
                 return  # none could be read
             self._decide(con)
             books = _balanced_books(con)
-            _check_rows(con, books)
+            released = Counter({row["place"]: row["records"] for row in queries.rows(queries.query(con, "readers/released"))})
+            _check_rows(con, books, released)
             staging = journal.Staging(self.lake, self.ledger.version)
             try:
                 self._stage(con, staging)
-                released = queries.rows(queries.query(con, "readers/released"))
                 rows = self._ledger_rows(books, copies)
             except BaseException:
                 staging.discard()
                 raise
             staging.commit(pa.Table.from_pylist(list(rows.values()), schema=INGESTED_FILES.schema), self.metadata)
         self.done.copies.update({row["landed_as"]: row["copy_of"] for row in rows.values() if row["copy_of"] is not None})
-        self.done.released.update({row["place"]: row["records"] for row in released})
+        self.done.released.update(released)
         self.done.note_books({row["landed_as"]: Books.of_row(row) for row in rows.values()})
         _note(self.done, journal.apply_pending(self.lake))
 
@@ -331,7 +322,7 @@ class _Ingestion:
             if table == "waiting_records":
                 replaces = bool(con.sql("from released_events where place in ('session', 'impression') limit 1").fetchall())
             days: list[dt.date] = []
-            if table in TOUCHING:
+            if table in lineage.INGESTED:
                 days = [day for (day,) in con.execute(queries.read_sql(f"readers/{table}_days")).fetchall()]
             rows = queries.stream(queries.query(con, f"readers/{table}"))
             staging.put(table, rows, days, replaces, remove)
@@ -405,8 +396,8 @@ def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:
     return books
 
 
-def _check_rows(con: duckdb.DuckDBPyConnection, books: Mapping[str, Books]) -> None:
-    """Each table is about to get as many rows as the books say.
+def _check_rows(con: duckdb.DuckDBPyConnection, books: Mapping[str, Books], released: Counter[str]) -> None:
+    """Each table is about to get as many rows as the books say, and as events are released from waiting.
 
     Raises:
         FaultyBooks: it is not; nothing was written.
@@ -414,12 +405,9 @@ def _check_rows(con: duckdb.DuckDBPyConnection, books: Mapping[str, Books]) -> N
     total = Books()
     for each in books.values():
         total.add(each)
-    came_true = Counter({row["place"]: row["records"] for row in queries.rows(queries.query(con, "readers/released"))})
-    released = came_true["joined"]
-    refused = came_true.total() - released
     expected = {
-        "session_events": total.accepted["events"] + released,
-        "rejected_records": total.rejected.total() + refused,
+        "session_events": total.accepted["events"] + released["joined"],
+        "rejected_records": total.rejected.total() + released.total() - released["joined"],
     }
     if total.accepted["sessions"]:
         expected["search_sessions"] = total.accepted["sessions"]

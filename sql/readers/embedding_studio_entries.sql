@@ -100,7 +100,7 @@ judged as (
                     has_repeated,
                     'duplicate_result',
                     'a list must show an item once, got '
-                    || first_repeated(list_transform(results, lambda result: result.item_id)) || ' twice'
+                    || most_repeated(list_transform(results, lambda result: result.item_id)) || ' twice'
                 )
             ])
         end as rule

@@ -87,4 +87,4 @@ create or replace temp macro flaw_detail(flaw, body, detail) as
     end;
 
 -- A value that a list holds twice, where it holds one: the most frequent.
-create or replace temp macro first_repeated(list) as list_aggregate(list, 'mode');
+create or replace temp macro most_repeated(list) as list_aggregate(list, 'mode');

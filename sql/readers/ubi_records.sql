@@ -88,7 +88,7 @@ judged as (
             ),
             broken(
                 len(list_distinct(hits)) < len(hits),
-                'duplicate_result', 'a list must show an item once' || came(first_repeated(hits)) || ' twice'
+                'duplicate_result', 'a list must show an item once' || came(most_repeated(hits)) || ' twice'
             )
         ]) as rule
     from fields
