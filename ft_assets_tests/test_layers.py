@@ -22,7 +22,7 @@ ORDER = [
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
     *("packing", "engine", "flags", "training_data", "fine_tuning"),
-    *("pictures", "check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs", "spelling_docs"),
+    *("statistics", "pictures", "check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs", "spelling_docs"),
     *("defs.partitions", "defs.config", "defs.metadata", "defs.resources", "defs.assets", "defs.checks"),
     *("defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs"),
     *("definitions", "headless", "cli"),
