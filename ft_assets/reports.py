@@ -2,8 +2,7 @@
 
 A report takes outcomes, one per check and day, and returns a string. An outcome that failed with severity ERROR is
 a failure, one that failed with severity WARN is a warning. Where a check ran twice, give the outcome that counts.
-Outcomes are in check_outcomes, pictures for the Dagster UI in report_pictures, the page in report_page; their public
-names can all be imported from here.
+Outcomes are in check_outcomes, the page in report_page; their public names can all be imported from here.
 """
 
 from __future__ import annotations
@@ -26,11 +25,10 @@ from ft_assets.check_outcomes import (
     writable,
 )
 from ft_assets.report_page import NOTHING_CHECKED, render_page
-from ft_assets.report_pictures import clamp_picture, confidence_picture
 
 __all__ = [
     "CheckOutcome", "Summary", "check_report_html", "check_report_json", "check_report_junit", "check_report_text",
-    "clamp_picture", "confidence_picture", "summarize", "table_summary_text",
+    "summarize", "table_summary_text",
 ]  # fmt: skip
 
 EXAMPLES_SHOWN = 3
