@@ -28,6 +28,7 @@ class CheckOutcome:
         examples: some of these rows.
         checked_at: when, with its time zone.
         run_id: the Dagster run.
+        remedy: what to do when it fails.
 
     Raises:
         ValueError: the severity is neither ERROR nor WARN.
@@ -44,6 +45,7 @@ class CheckOutcome:
     examples: list[dict[str, Any]] = field(default_factory=list)
     checked_at: datetime | None = None
     run_id: str | None = None
+    remedy: str = ""
 
     def __post_init__(self) -> None:
         if self.severity not in ("ERROR", "WARN"):
