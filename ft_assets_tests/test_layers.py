@@ -23,8 +23,9 @@ ORDER = [
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
     *("packing", "engine", "flags", "training_data", "fine_tuning"),
     *("pictures", "check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs", "spelling_docs"),
+    *("alerts", "alert_webhook", "alert_settings", "alert_events", "alert_delivery"),
     *("defs.partitions", "defs.config", "defs.metadata", "defs.resources", "defs.assets", "defs.checks"),
-    *("defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs"),
+    *("defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs.alerts", "defs"),
     *("definitions", "headless", "cli"),
 ]
 DAGSTER = {"defs", "definitions", "headless"}
