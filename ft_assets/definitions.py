@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
+from ft_assets.defs.alerts import ALERT_SENSORS
 from ft_assets.defs.assets import DAILY_ASSETS, ingestion
 from ft_assets.defs.checks import ASSET_CHECKS
 from ft_assets.defs.pulls import pull_job
@@ -28,7 +29,7 @@ defs = dg.Definitions(
         ),
         pull_job,
     ],
-    sensors=SENSORS,
+    sensors=[*SENSORS, *ALERT_SENSORS],
     resources={"home": HomeResource(), "encoder": EncoderResource(), "io_manager": lake_io_manager},
     # One process a run: each step of the default executor would import torch anew. Runs are what runs in parallel.
     executor=dg.in_process_executor,
