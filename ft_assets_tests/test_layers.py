@@ -23,7 +23,7 @@ ORDER = [
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
     *("packing", "engine", "flags", "training_data", "fine_tuning"),
     *("pictures", "check_outcomes", "report_page", "report_pictures", "reports", "checks", "table_docs", "spelling_docs"),
-    *("defs.partitions", "defs.config", "defs.metadata", "defs.resources", "defs.assets", "defs.checks"),
+    *("defs.partitions", "defs.config", "defs.metadata", "defs.catalog", "defs.resources", "defs.assets", "defs.checks"),
     *("defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs"),
     *("definitions", "headless", "cli"),
 ]
