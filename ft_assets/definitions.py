@@ -6,6 +6,7 @@ import dagster as dg
 
 from ft_assets.defs.alerts import ALERT_SENSORS
 from ft_assets.defs.assets import DAILY_ASSETS, ingestion
+from ft_assets.defs.catalog import with_code_references
 from ft_assets.defs.checks import ASSET_CHECKS
 from ft_assets.defs.pulls import pull_job
 from ft_assets.defs.requests import FEATURES_JOB, INGESTION_JOB
@@ -13,7 +14,7 @@ from ft_assets.defs.resources import EncoderResource, HomeResource, lake_io_mana
 from ft_assets.defs.sensors import SENSORS
 
 defs = dg.Definitions(
-    assets=[ingestion, *DAILY_ASSETS],
+    assets=with_code_references([ingestion, *DAILY_ASSETS]),
     asset_checks=ASSET_CHECKS,
     jobs=[
         dg.define_asset_job(

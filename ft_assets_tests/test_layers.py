@@ -27,7 +27,7 @@ ORDER = [
     *("check_outcomes", "report_page", "reports"),
     *("stored_values", "check_files", "checks", "check_docs", "table_docs", "spelling_docs"),
     *("alerts", "alert_webhook", "alert_settings", "alert_events", "alert_delivery"),
-    *("defs.partitions", "defs.config", "defs.metadata", "defs.resources", "defs.assets", "defs.checks"),
+    *("defs.partitions", "defs.config", "defs.metadata", "defs.catalog", "defs.resources", "defs.assets", "defs.checks"),
     *("defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs.alerts", "defs"),
     *("definitions", "headless", "cli"),
 ]
