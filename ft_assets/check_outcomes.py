@@ -28,6 +28,7 @@ class CheckOutcome:
         examples: some of these rows.
         checked_at: when, with its time zone.
         run_id: the Dagster run.
+        remedy: what to do when it fails.
 
     Raises:
         ValueError: the severity is neither ERROR nor WARN.
@@ -44,6 +45,7 @@ class CheckOutcome:
     examples: list[dict[str, Any]] = field(default_factory=list)
     checked_at: datetime | None = None
     run_id: str | None = None
+    remedy: str = ""
 
     def __post_init__(self) -> None:
         if self.severity not in ("ERROR", "WARN"):
@@ -55,6 +57,11 @@ class CheckOutcome:
         if self.passed:
             return "passed"
         return "failed" if self.severity == "ERROR" else "warned"
+
+    @property
+    def was_run(self) -> bool:
+        """Whether there is anything found: a check that was planned and not run has not passed, and counted nothing."""
+        return self.passed or self.rows is not None or bool(self.examples)
 
     @property
     def message(self) -> str:

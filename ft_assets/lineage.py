@@ -65,6 +65,7 @@ class DayCommit:
         configuration: what it was made with.
         model: fingerprint of the model, where one was used.
         code_version: ``CODE_VERSION`` of the code that made it.
+        made_at: when it was committed.
     """
 
     version: int
@@ -72,6 +73,7 @@ class DayCommit:
     configuration: dict[str, Any]
     model: str | None
     code_version: str | None
+    made_at: dt.datetime | None = None
 
 
 def affected_days(lake: Lake, after: Mapping[str, int] | None = None) -> dict[dt.date, dict[str, int]]:
@@ -106,6 +108,7 @@ def day_commits(lake: Lake, name: str) -> dict[dt.date, DayCommit]:
                 json.loads(entry["configuration"]),
                 entry.get("model"),
                 entry.get("code_version"),
+                dt.datetime.fromtimestamp(entry["timestamp"] / 1_000, dt.UTC) if "timestamp" in entry else None,
             )
     return commits
 
