@@ -19,6 +19,7 @@ import dagster as dg
 from filelock import Timeout
 
 from ft_assets import lineage, schemas
+from ft_assets.check_outcomes import NOT_RUN
 from ft_assets.checks import Check, checks
 from ft_assets.defs.assets import GPU_POOL
 from ft_assets.defs.checks import asset_check_key, evaluation_of
@@ -296,7 +297,7 @@ def _outcome(
         passed=False,
         severity="ERROR" if check.blocking else "WARN",
         blocking=check.blocking,
-        description=f"not run: run {run_id} ended before it. {check.description}",
+        description=NOT_RUN.format(run_id=run_id) + check.description,
         checked_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
         run_id=run_id,
         remedy=getattr(check, "remedy", ""),

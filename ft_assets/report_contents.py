@@ -162,7 +162,7 @@ class Report:
         """One sentence that says whether to train on these days."""
         if not self.outcomes:
             return NOTHING_CHECKED
-        counts = _counted(self.summary)
+        counts = _counted(self.outcomes)
         if not self.days:
             return f"There is no day to train on yet: {counts}."
         bad = [day for day in self.days if day in {*self.failed_days, *self.unchecked_days}]
@@ -229,7 +229,7 @@ def value_text(name: str, value: Any) -> str:
         return f"{value:.1%}"
     if isinstance(value, int) or abs(value) >= 1_000:
         return f"{value:,.0f}"
-    return f"{value:.3g}"
+    return f"{value:#.3g}".rstrip(".")
 
 
 def _named(days: Sequence[str]) -> str:
@@ -238,10 +238,13 @@ def _named(days: Sequence[str]) -> str:
     return f"these {len(days)} days" if len(days_text(days)) > 60 else days_text(days)
 
 
-def _counted(summary: Summary) -> str:
-    count = summary.passed + summary.failed + summary.warned
+def _counted(outcomes: Sequence[CheckOutcome]) -> str:
+    summary = summarize(outcomes)
+    unrun = sum(not outcome.was_run for outcome in outcomes if outcome.state == "failed")
+    not_run = f" and {unrun} {'was' if unrun == 1 else 'were'} not run" if unrun else ""
     warnings = f"{summary.warned} {'warning' if summary.warned == 1 else 'warnings'}"
-    return f"{summary.failed} of {count} {'check' if count == 1 else 'checks'} failed; {warnings}"
+    checks = "check" if len(outcomes) == 1 else "checks"
+    return f"{summary.failed - unrun} of {len(outcomes)} {checks} failed{not_run}; {warnings}"
 
 
 def _behind(table: str) -> set[str]:

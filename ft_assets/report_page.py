@@ -20,10 +20,12 @@ from ft_assets.report_contents import Report, days_text, value_text
 
 EXAMPLES_SHOWN = 5
 DAYS_IN_FULL = 3  # of a check that did not pass; further days are named
+PROBLEMS_ON_TOP = 5
 DAY_COLUMNS = 31  # with more days, the days that did not pass are named
 CELL = 300
-_MARKS = {"passed": "\u2713", "failed": "\u2717", "warned": "!"}  # colour alone does not tell everybody
-_WORDS = {"passed": "passed", "failed": "failed", "warned": "warning"}
+# colour alone does not tell everybody
+_MARKS = {"passed": "\u2713", "failed": "\u2717", "not_run": "\u2013", "warned": "!"}
+_WORDS = {"passed": "passed", "failed": "failed", "not_run": "not run", "warned": "warning"}
 _TITLES = {
     "arrivals": "What came in",
     "stages": "What was left out, and why",
@@ -57,6 +59,7 @@ def report_html(report: Report) -> str:
         "cell": _cell, "days_text": days_text, "text": value_text, "words": _spaced, "span_of": _span,
         "day_heading": _day_heading, "marks": _MARKS, "words_of": _WORDS, "titles": _TITLES,
         "days_in_full": DAYS_IN_FULL, "examples_shown": EXAMPLES_SHOWN,
+        "problems_on_top": PROBLEMS_ON_TOP,
     }  # fmt: skip
     return writable(environment.get_template("report_page.html.j2").render(_parts(report)))
 
@@ -64,9 +67,7 @@ def report_html(report: Report) -> str:
 def _parts(report: Report) -> dict[str, Any]:
     """What the template shows, of long ranges no more than can be read."""
     times = [outcome.checked_at for outcome in report.outcomes if outcome.checked_at]
-    problem_of = {
-        id(outcome): number for number, problem in enumerate(report.problems, 1) for outcome in problem.outcomes
-    }
+    problem_of = {id(outcome): number for number, problem in enumerate(report.problems, 1) for outcome in problem.outcomes}
     parts: dict[str, Any] = {
         "report": report,
         "state": "failed" if not report.is_sound() else "warned" if report.summary.warned else "passed",
@@ -78,6 +79,7 @@ def _parts(report: Report) -> dict[str, Any]:
         "problem_of": lambda outcome: problem_of[id(outcome)],
         "tables": [(table, [_grid_row(days, problem_of) for _, days in checks]) for table, checks in _in_order(report)],
         "day_columns": report.days if len(report.days) <= DAY_COLUMNS else (),
+        "filler": len(report.days) if len(report.days) <= DAY_COLUMNS else 2,
         "checked_at": f"{max(times):%Y-%m-%d %H:%M} UTC" if times else "",
     }
     there = {
@@ -99,7 +101,7 @@ def _grid_row(outcomes: Sequence[CheckOutcome], problem_of: dict[int, int]) -> d
     broken = [outcome for outcome in outcomes if not outcome.passed]
     return {
         "name": outcomes[0].check,
-        "rule": outcomes[0].description,
+        "rule": outcomes[0].rule,
         "whole": next((outcome for outcome in outcomes if not outcome.session_date), None),
         "by_day": {outcome.session_date: outcome for outcome in outcomes if outcome.session_date},
         "state": worst_state(outcomes),
@@ -115,10 +117,10 @@ def _picture(picture: Picture) -> dict[str, str]:
     return {"title": picture.title, "description": picture.description, "source": source}
 
 
-def _cell(value: Any) -> str:
+def _cell(value: Any, most: int = CELL) -> str:
     """A value of a row, short enough to read."""
     said = value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
-    return said if len(said) <= CELL else said[:CELL] + "\u2026"
+    return said if len(said) <= most else said[:most] + "\u2026"
 
 
 def _printable(value: Any) -> Any:

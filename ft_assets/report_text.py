@@ -179,14 +179,23 @@ def _check_lines(check: str, days: list[CheckOutcome]) -> list[str]:
         count = f"{len(days)} {'day' if len(days) == 1 else 'days'}"
     blocks = "blocks the tables behind it" if any(each.blocking for each in broken) else ""
     lines = [f"  {_MARKS[state]:<5} {check}  {', '.join(part for part in (count, blocks) if part)}".rstrip()]
-    for outcome in broken[:BROKEN_DAYS_SHOWN]:
+    found = [outcome for outcome in broken if outcome.was_run]
+    for outcome in found[:BROKEN_DAYS_SHOWN]:
         lines += _wrapped(f"{outcome.session_date or 'whole table'}: {one_line(outcome.message)}", " " * 8)
         lines += [_cut(f"          {one_line(json_line(row))}") for row in outcome.examples[:EXAMPLES_SHOWN]]
-    if left := broken[BROKEN_DAYS_SHOWN:]:
-        lines += _wrapped(f"and on {days_text([each.session_date or '' for each in left])}", " " * 8)
-    if broken and broken[0].was_run and broken[0].remedy:
-        lines += _wrapped(f"what to do: {one_line(broken[0].remedy)}", " " * 8)
+    if left := found[BROKEN_DAYS_SHOWN:]:
+        lines += _wrapped(f"and on {_days_of(left)}", " " * 8)
+    if found and found[0].remedy:
+        lines += _wrapped(f"what to do: {one_line(found[0].remedy)}", " " * 8)
+    if unrun := [outcome for outcome in broken if not outcome.was_run]:
+        runs = list(dict.fromkeys(one_line(outcome.run_id) for outcome in unrun if outcome.run_id))
+        run = f" (run {runs[0]}{f' and {len(runs) - 1} more' if runs[1:] else ''})" if runs else ""
+        lines += _wrapped(f"not run on {_days_of(unrun)}: the run ended before it{run}", " " * 8)
     return lines
+
+
+def _days_of(outcomes: Sequence[CheckOutcome]) -> str:
+    return days_text([each.session_date for each in outcomes if each.session_date]) or "the whole table"
 
 
 def _wrapped(text: str, indent: str) -> list[str]:
