@@ -10,7 +10,7 @@ from typing import Any
 
 from ft_assets.check_outcomes import CheckOutcome, Summary, group_outcomes, summarize
 from ft_assets.lineage import DAILY, LOG, MADE_FROM
-from ft_assets.pictures import Picture
+from ft_assets.picture import Picture
 from ft_assets.schemas import FINE_TUNING_FEATURES
 from ft_assets.statistics import Stage
 

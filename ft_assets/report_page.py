@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ft_assets.check_outcomes import CheckOutcome, group_outcomes, plain, worst_state, writable
-from ft_assets.pictures import Picture
+from ft_assets.picture import Picture
 from ft_assets.report_contents import Report, days_text, value_text
 
 EXAMPLES_SHOWN = 5

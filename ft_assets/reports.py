@@ -17,12 +17,11 @@ from ft_assets.report_contents import MadeWith, Problem, Provenance, Report
 from ft_assets.report_json import report_json
 from ft_assets.report_junit import report_junit
 from ft_assets.report_page import report_html
-from ft_assets.report_pictures import clamp_picture, confidence_picture
 from ft_assets.report_text import check_report_text, report_text, table_summary_text
 
 __all__ = [
     "FORMATS", "CheckOutcome", "MadeWith", "Problem", "Provenance", "Report", "Summary", "check_report_text",
-    "clamp_picture", "confidence_picture", "report_html", "report_json", "report_junit", "report_text", "summarize",
+    "report_html", "report_json", "report_junit", "report_text", "summarize",
     "table_summary_text", "write_whole",
 ]  # fmt: skip
 

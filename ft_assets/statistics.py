@@ -42,8 +42,13 @@ NUMBERS: dict[str, tuple[str, str]] = {
     "share_clamped": ("pairs outside the clamp window", "share"),
 }
 _SETTINGS = pa.schema(
-    [("session_date", pa.date32()), ("inputs_made", pa.bool_()), ("pairs_made", pa.bool_())]
-    + [("low", pa.float64()), ("high", pa.float64())]
+    {
+        "session_date": pa.date32(),
+        "inputs_made": pa.bool_(),
+        "pairs_made": pa.bool_(),
+        "low": pa.float64(),
+        "high": pa.float64(),
+    }
 )
 _SESSION_STAGES = (
     "sessions logged",
@@ -132,7 +137,7 @@ def arrivals(lake: Lake) -> dict[str, Any]:
     return books
 
 
-def day_numbers(lake: Lake, days: Sequence[dt.date]) -> list[dict[str, float | int | None | str]]:
+def day_numbers(lake: Lake, days: Sequence[dt.date]) -> list[dict[str, float | int | str | None]]:
     """The numbers that matter, a row a day in order of the days.
 
     Args:

@@ -1,6 +1,6 @@
 -- Between which values the ranks and their differences lie; null without a pair. Reads pair_features.
 with differences as (
-    select positive_rank, negative_rank, abs(positive_rank - negative_rank) as difference
+    select positive_rank, negative_rank, target, abs(positive_rank - negative_rank) as difference
     from pair_features
     where isfinite(positive_rank) and isfinite(negative_rank)
 )
@@ -10,5 +10,6 @@ select
     avg(positive_rank) as mean_positive_rank,
     avg(negative_rank) as mean_negative_rank,
     max(difference) as widest_difference,
+    avg((target * (positive_rank - negative_rank) > 0)::int) as share_ordered_right,
     count(*)::bigint as pairs
 from differences
