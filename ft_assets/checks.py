@@ -1,189 +1,233 @@
-"""Check tables as they are stored. A SQL check selects the rows that break a rule; no rows, and it passed.
+"""Run checks on tables as they are stored. A check finds the rows that break a rule; no rows, and it passed.
 
-``sql/checks/<table>/<check>.sql`` begins with its description and then ``-- blocks; reads <table>, <table>`` or
-``-- warns; reads ...``. Four checks that SQL cannot say are written here: the stored types, nulls, and that the pairs
-rebuild a ``FineTuningFeatures``.
+``check_files`` says what checks there are and how a file is written. All checks of a table share one ``StoredTable``:
+each table is opened once, so they look at one version of it, in one DuckDB session.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import cache
-from typing import Any
-
-import pyarrow as pa
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from ft_assets import lineage, queries, schemas
+from ft_assets.check_files import FACTS, Check, Read, checks
 from ft_assets.lake import Lake, Slice
+from ft_assets.parameters import filled
 from ft_assets.reports import CheckOutcome
-from ft_assets.schemas import Table, table_named
+from ft_assets.schemas import table_named
+from ft_assets.stored_values import PAIR_TABLES
+
+if TYPE_CHECKING:
+    import duckdb
+
+__all__ = ["PAIR_TABLES", "Check", "Found", "StoredTable", "checks", "parameters_of", "run_check", "thresholds"]
 
 EXAMPLES = 5
-PAIR_TABLES = (schemas.PAIR_FEATURES.name, schemas.FINE_TUNING_FEATURES.name)
+# Of each ranker, as the kernels have it: to ask them would load torch.
+TARGETS = {"cosine": 1, "dot": 1, "euclidean": -1}
+# Whoever is behind a session can be told from these; what a check shows is kept outside the lake, where `forget` cannot
+# reach it. (detail quotes what came: an agent, a word of a query.)
+PERSONAL = frozenset({"query_text", "user_id", "user_agent", "raw", "detail"})
 
 
 @dataclass(frozen=True)
-class Check:
-    """One rule about one table.
+class Found:
+    """What a check found.
 
     Attributes:
-        table, name: what it checks, and its name there.
-        description: the rule, in a sentence.
-        blocking: an ERROR that stops what stands behind the table; else a warning.
-        reads: the tables that it needs.
-        violations: where the rule is not SQL: finds the rows that break it.
+        outcome: for reports.
+        numbers: what decided, where the check says it in numbers.
+        versions: of the tables that were read.
     """
 
-    table: str
-    name: str
-    description: str
-    blocking: bool
-    reads: tuple[str, ...]
-    violations: Callable[[Slice], Iterator[dict[str, Any]]] | None = None
+    outcome: CheckOutcome
+    numbers: Mapping[str, float] = field(default_factory=dict)
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
-@cache
-def checks() -> tuple[Check, ...]:
-    """Every check there is, table by table."""
-    return tuple(check for table in schemas.TABLES.values() for check in _checks_of(table))
+class StoredTable:
+    """A table, or a day of it, as its checks read it. Use it in a ``with`` statement.
 
+    Args:
+        lake: where the tables are.
+        table: the table that is checked.
+        day: for a daily table, the day.
+    """
 
-def _checks_of(table: Table) -> Iterator[Check]:
-    own: list[tuple[str, str, Callable[[Slice], Iterator[dict[str, Any]]]]] = [
-        ("types_are_as_declared", "Every stored column has its declared type, in the log and in the files.", _wrong_types),
-        ("required_values_are_there", f"No null in {', '.join(table.required)}.", _nulls),
-    ]
-    if table.name in PAIR_TABLES:
-        own.append(
-            (
-                "rows_rebuild_fine_tuning_features",
-                "The stored rows rebuild a FineTuningFeatures: five float tensors of one length, one entry a row.",
-                _not_rebuilt,
-            )
+    def __init__(self, lake: Lake, table: str, day: dt.date | None = None) -> None:
+        self.lake, self.table, self.day = lake, table, day
+        self._newest: dict[str, Slice] = {}
+        self._slices: dict[Read, Slice] = {}
+        self._seen: dict[str, Read] = {}
+        self._open = ExitStack()
+
+    def __enter__(self) -> StoredTable:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._open.close()
+
+    @cached_property
+    def facts(self) -> dict[str, Any]:
+        """What the day was made with, from the table's own log; see ``FACTS``."""
+        return parameters_of(self.lake, self.table, self.day, self._commit)
+
+    def run(self, check: Check, parameters: Mapping[str, Any] | None = None) -> Found:
+        """Run a check of the table.
+
+        Args:
+            check: the rule.
+            parameters: thresholds in place of its defaults; and facts, where the log should not be asked for them.
+
+        Raises:
+            ValueError: the day has not been made, so what the check must know of it is not there; a parameter is none.
+        """
+        given = dict(parameters or {})
+        known = {name: given.pop(name) for name in FACTS.get(check.table, ()) if name in given}
+        values = {**filled(f"{check.table}/{check.name}", check.parameters, given), **known}
+        if check.violations is not None:
+            examples, numbers = list(check.violations(self._slice(check.views[0]))), dict[str, float]()
+            rows = len(examples)
+        else:
+            rows, examples, numbers = self._query(check, values)
+        outcome = CheckOutcome(
+            table=check.table,
+            check=check.name,
+            session_date=self.day.isoformat() if self.day else None,
+            passed=rows == 0,
+            severity=check.severity,
+            blocking=check.blocking,
+            description=check.description,
+            rows=rows,
+            examples=examples[:EXAMPLES],
+            checked_at=dt.datetime.now(dt.UTC),
+            run_id=None,
+            remedy=check.remedy,
         )
-    for name, description, violations in own:
-        yield Check(table.name, name, description, True, (table.name,), violations)
-    for path in sorted((queries.sql_root() / "checks" / table.name).glob("*.sql")):
-        yield _sql_check(table.name, path.stem)
+        return Found(outcome, numbers, self._versions(check))
+
+    def _query(self, check: Check, parameters: dict[str, Any]) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
+        """Rows that break the rule: how many, some of them, and the numbers that decided."""
+        *before, last = self._con.extract_statements(queries.read_sql(check.sql))
+        if len(before) > 1:
+            raise ValueError(f"sql/{check.sql}.sql must be one query, or one of numbers and one of rows, got {len(before) + 1}")
+        wanted = {name for statement in (*before, last) for name in statement.named_parameters}
+        if wanted - set(parameters):
+            parameters = {**self.facts, **parameters}
+        if missing := sorted(wanted - set(parameters)):
+            raise ValueError(f"sql/{check.sql}.sql needs {', '.join(missing)}; materialize {check.table} first")
+        for view in check.views:
+            self._see(view)
+        statements = {**({"numbers": before[0]} if before else {}), "violations": last}
+        try:
+            for name, statement in statements.items():
+                self._con.sql(statement, params={p: parameters[p] for p in statement.named_parameters}).create(name)
+            return self._taken(check, has_numbers=bool(before))
+        finally:
+            for name in statements:
+                self._con.execute(f"drop table if exists {name}")
+
+    def _taken(self, check: Check, *, has_numbers: bool) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
+        shown = self._con.table("violations")
+        if personal := PERSONAL.intersection(shown.columns):
+            raise ValueError(f"sql/{check.sql}.sql must not select {', '.join(sorted(personal))}: what it shows is kept for ever")
+        numbers = queries.rows(self._con.table("numbers"))[0] if has_numbers else {}
+        rows = int(self._con.sql("select count(*) from violations").fetchall()[0][0])
+        examples = queries.rows(self._con.sql(f"from violations limit {EXAMPLES}"))
+        return rows, examples, {name: value for name, value in numbers.items() if value is not None}
+
+    @cached_property
+    def _con(self) -> duckdb.DuckDBPyConnection:
+        return self._open.enter_context(queries.session())
+
+    @cached_property
+    def _commit(self) -> lineage.DayCommit | None:
+        return lineage.day_commit(self.lake, self.table, self.day) if self.day else None
+
+    def _see(self, read: Read) -> None:
+        """Make a table readable under its name, once."""
+        if self._seen.get(read.view) != read:
+            self._slice(read).create_view(self._con, read.view)
+            self._seen[read.view] = read
+
+    def _slice(self, read: Read) -> Slice:
+        if read not in self._slices:
+            self._slices[read] = self._cut(read)
+        return self._slices[read]
+
+    def _cut(self, read: Read) -> Slice:
+        if read.table not in self._newest:
+            self._newest[read.table] = self.lake.slice(read.table)
+        newest = self._newest[read.table]
+        day = self.day if "session_date" in newest.table.partition_by else None
+        if day and read.days_before:
+            return newest.of_days(day - dt.timedelta(days=days) for days in range(1, read.days_before + 1))
+        version = self._commit.made_from.get(read.table) if read.as_read and self._commit else None
+        earlier = self.lake.slice_if_there(read.table, day, version) if version not in (None, newest.version) else None
+        return earlier or (newest.on(day) if day else newest)
+
+    def _versions(self, check: Check) -> dict[str, int]:
+        newest = self._slice(Read(check.table)).version
+        return {check.table: newest, **{view.table: self._slice(view).version for view in check.views}}
 
 
-def _sql_check(table: str, name: str) -> Check:
-    lines = queries.read_sql(f"checks/{table}/{name}").splitlines()
-    comments = [line[3:].strip() for line in lines if line.startswith("-- ")]
-    header = re.fullmatch(r"(blocks|warns); reads ([a-z_, ]+)", comments[-1])
-    if header is None:
-        raise ValueError(f"sql/checks/{table}/{name}.sql must say '-- blocks; reads ...' or '-- warns; reads ...'")
-    reads = tuple(word.strip() for word in header[2].split(","))
-    return Check(table, name, " ".join(comments[:-1]), header[1] == "blocks", reads)
-
-
-def run_check(lake: Lake, check: Check, day: dt.date | None, parameters: Mapping[str, Any]) -> CheckOutcome:
+def run_check(lake: Lake, check: Check, day: dt.date | None, parameters: Mapping[str, Any] | None = None) -> CheckOutcome:
     """Check a table, or a day of it, as stored.
 
     Args:
         lake: where the tables are.
         check: the rule.
         day: for daily tables, the day.
-        parameters: what the check's SQL may refer to; see ``parameters_of``.
+        parameters: thresholds in place of the check's defaults; and facts, where the log should not be asked for them.
     """
-    if check.violations is not None:
-        examples = list(check.violations(_slice(lake, check.table, day)))
-        rows = len(examples)
-    else:
-        name = f"checks/{check.table}/{check.name}"
-        wanted = set(re.findall(r"\$([a-z_]+)", queries.read_sql(name)))
-        missing = wanted - set(parameters)
-        if missing:
-            raise ValueError(f"sql/{name}.sql needs {', '.join(sorted(missing))}; materialize {check.table} first")
-        with queries.session({table: _slice(lake, table, day) for table in check.reads}) as con:
-            found = queries.query(con, name, {p: parameters[p] for p in wanted})
-            found.create("violations")
-            rows = int(con.sql("select count(*) from violations").fetchall()[0][0])
-            examples = queries.rows(con.sql(f"from violations limit {EXAMPLES}"))
-    return CheckOutcome(
-        table=check.table,
-        check=check.name,
-        session_date=day.isoformat() if day else None,
-        passed=rows == 0,
-        severity="ERROR" if check.blocking else "WARN",
-        blocking=check.blocking,
-        description=check.description,
-        rows=rows,
-        examples=examples[:EXAMPLES],
-        checked_at=dt.datetime.now(dt.UTC),
-        run_id=None,
-    )
+    with StoredTable(lake, check.table, day) as stored:
+        return stored.run(check, parameters).outcome
 
 
-def parameters_of(lake: Lake, table: str, day: dt.date | None) -> dict[str, Any]:
-    """What a day was made with, from the table's own log: the clamp window, the model."""
-    if day is None or table not in (schemas.FINE_TUNING_FEATURES.name, schemas.TEXT_VECTORS.name):
+def thresholds(table: str, given: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Thresholds of a table's checks, by check, as they are set.
+
+    Raises:
+        ValueError: a check or a parameter is none, or a value is of another type than its default.
+    """
+    known = {check.name: check for check in checks() if check.table == table}
+    if unknown := sorted(set(given) - set(known)):
+        can = ", ".join(name for name, check in known.items() if check.parameters) or "none"
+        raise ValueError(f"checks of {table} with parameters are {can}; got {', '.join(unknown)}")
+    return {name: filled(f"{table}/{name}", known[name].parameters, values) for name, values in given.items()}
+
+
+def parameters_of(
+    lake: Lake, table: str, day: dt.date | None, commit: lineage.DayCommit | None = None
+) -> dict[str, Any]:
+    """What a day was made with, from the table's own log: the facts that its checks may ask for.
+
+    Args:
+        lake: where the tables are.
+        table: the table.
+        day: the day; tables without days have no facts.
+        commit: the day's newest commit, where it is known.
+    """
+    commit = commit or (lineage.day_commit(lake, table, day) if day and table in FACTS else None)
+    if day is None or commit is None or table not in FACTS:
         return {}
-    commit = lineage.day_commits(lake, table).get(day)
-    if commit is None:
-        return {}
-    if table == schemas.TEXT_VECTORS.name:
-        return {"model": commit.model}
-    window = commit.configuration
-    return {"min": window["min_abs_difference_threshold"], "max": window["max_abs_difference_threshold"]}
-
-
-def _slice(lake: Lake, name: str, day: dt.date | None) -> Slice:
-    table = table_named(name)
-    return lake.slice(name, day if "session_date" in table.partition_by else None)
-
-
-def _wrong_types(slice_: Slice) -> Iterator[dict[str, Any]]:
-    declared = {field.name: schemas.type_name(field.type) for field in slice_.table.schema}
-    logged = pa.schema(slice_.delta.schema().to_arrow())
-    for where, schema in (("log", logged), *_file_schemas(slice_)):
-        stored = {field.name: schemas.type_name(_plain(field.type)) for field in schema}
-        columns = declared if where == "log" else set(declared) - set(slice_.table.partition_by)
-        for name in columns:
-            if stored.get(name) != declared[name]:
-                yield {"where": where, "column": name, "declared": declared[name], "stored": stored.get(name)}
-
-
-def _file_schemas(slice_: Slice) -> Iterator[tuple[str, pa.Schema]]:
-    for fragment in slice_.fragments():
-        yield fragment.path, fragment.physical_schema
-
-
-def _plain(type_: pa.DataType) -> pa.DataType:
-    """Storage may use another layout of the same type: string_view and large_string are strings."""
-    if pa.types.is_list(type_) or pa.types.is_large_list(type_):
-        return pa.list_(_plain(type_.value_type))
-    if pa.types.is_struct(type_):
-        return pa.struct([pa.field(field.name, _plain(field.type)) for field in type_])
-    if pa.types.is_large_string(type_) or pa.types.is_string_view(type_):
-        return pa.string()
-    return type_
-
-
-def _nulls(slice_: Slice) -> Iterator[dict[str, Any]]:
-    # The store of vectors grows with every day: vectors_are_sound looks at those of this day's texts, null ones included.
-    required = [name for name in slice_.table.required if name != "vector"]
-    counts = dict.fromkeys(required, 0)
-    for batch in slice_.batches(columns=required):
-        for name in required:
-            counts[name] += batch[name].null_count
-    for name, count in counts.items():
-        if count:
-            yield {"column": name, "nulls": count}
-
-
-def _not_rebuilt(slice_: Slice) -> Iterator[dict[str, Any]]:
-    from ft_assets.records import FineTuningFeatures
-
-    length = 0
-    for batch in slice_.batches():
-        try:
-            length += len(FineTuningFeatures.from_arrow(batch))
-        except (TypeError, ValueError) as error:
-            yield {"rows": batch.num_rows, "problem": str(error)}
-            length += batch.num_rows
-    if length != slice_.row_count:
-        yield {"rows": slice_.row_count, "problem": f"{slice_.row_count} rows are stored, {length} were rebuilt"}
+    set_ = commit.configuration
+    facts = {
+        "event_types": set_.get("event_types"),
+        "factor": set_.get("negative_downsampling_factor"),
+        "model": commit.model,
+        "ranker": set_.get("ranker"),
+        "not_irrelevant_only": set_.get("not_irrelevant_only"),
+        "min": set_.get("min_abs_difference_threshold"),
+        "max": set_.get("max_abs_difference_threshold"),
+    }
+    ranker = set_.get("ranker")
+    if table == schemas.FINE_TUNING_FEATURES.name:
+        pairs = lineage.day_commit(lake, schemas.PAIR_FEATURES.name, day)
+        ranker = pairs.configuration.get("ranker") if pairs else None
+    facts["target"] = TARGETS.get(str(ranker))
+    return {name: facts[name] for name in FACTS[table] if facts.get(name) is not None}

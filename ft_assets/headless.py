@@ -300,7 +300,7 @@ def _outcome(
         description=NOT_RUN.format(run_id=run_id) + check.description,
         checked_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
         run_id=run_id,
-        remedy=getattr(check, "remedy", ""),
+        remedy=check.remedy,
     )
     if evaluation is None:
         return planned

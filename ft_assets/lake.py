@@ -26,7 +26,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.fs as pafs
 from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from ft_assets.feeding import Feed
 from ft_assets.schemas import Table, table_named
@@ -310,6 +310,16 @@ class Lake:
         if version is not None:
             delta.load_as_version(version)
         return Slice(table, delta, session_date)
+
+    def slice_if_there(self, name: str, session_date: dt.date | None, version: int | None) -> Slice | None:
+        """A table, or a day of it, as it was at a version; None where that is gone, as ``forget`` takes history away."""
+        try:
+            found = self.slice(name, session_date, version)
+        except DeltaError:
+            return None
+        places = [f"{name}/{uri.rsplit(f'/{name}/', 1)[1]}" for uri in found.file_uris()]
+        infos = self.filesystem().get_file_info(places)
+        return found if all(info.type == pafs.FileType.File for info in infos) else None
 
     def days(self, name: str) -> list[dt.date]:
         """The days that a table holds, in order."""

@@ -27,6 +27,7 @@ from ft_assets.schemas import (
 
 # Raise it when the same inputs and configuration would give other rows: days made by older code are then out of date.
 CODE_VERSION = "2"
+RECENT = 16  # versions at the end of a log that are looked at before the rest
 LOG = tuple(table.name for table in TABLES.values() if not table.daily)
 # Those of them whose commits say which days they touch.
 INGESTED = (SEARCH_SESSIONS.name, SESSION_EVENTS.name, ITEMS.name)
@@ -98,8 +99,23 @@ def ingested_versions(lake: Lake) -> dict[str, int]:
 
 def day_commits(lake: Lake, name: str) -> dict[dt.date, DayCommit]:
     """The newest commit of every day of a daily table."""
+    return _newest_by_day(lake.history(name))
+
+
+def day_commit(lake: Lake, name: str, day: dt.date) -> DayCommit | None:
+    """The newest commit of a day of a daily table: the end of the log is read first, where it most often stands."""
+    newest = int(lake.open(name).version())
+    for after in (newest - RECENT, -1):
+        if commit := _newest_by_day(lake.history(name, max(after, -1))).get(day):
+            return commit
+        if newest <= RECENT:
+            break
+    return None
+
+
+def _newest_by_day(entries: list[dict[str, Any]]) -> dict[dt.date, DayCommit]:
     commits = {}
-    for entry in lake.history(name):
+    for entry in entries:
         if "made_from" in entry and "session_date" in entry:
             day = dt.date.fromisoformat(entry["session_date"])
             commits[day] = DayCommit(

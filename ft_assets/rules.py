@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from ft_assets import queries
 from ft_assets.identity import KEY_VARIABLE, pseudonym, user_key
+from ft_assets.parameters import check_used, comment_and_body, defaults_in, filled, used_in
 
 # Words by which honest crawlers and HTTP libraries name themselves; the others need another rule.
 CRAWLERS = (
@@ -55,24 +55,14 @@ def rules() -> dict[str, Rule]:
 
 
 def _rule(name: str) -> Rule:
-    lines, file = queries.read_sql(f"rules/{name}").splitlines(), f"sql/rules/{name}.sql"
-    length = next((row for row, line in enumerate(lines) if not line.startswith("-- ")), len(lines))
-    header, body = [line[3:].strip() for line in lines[:length]], "\n".join(lines[length:])
+    file = f"sql/rules/{name}.sql"
+    header, body = comment_and_body(queries.read_sql(f"rules/{name}"))
     words = [line for line in header if not line.startswith("parameters:")]
     if not words:
         raise ValueError(f"{file} must begin with a comment that says what it flags")
-    given = ", ".join(line.removeprefix("parameters:") for line in header if line.startswith("parameters:"))
-    try:
-        defaults = tomllib.loads(f"values = {{{given}}}")["values"]
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file} must give its defaults as '-- parameters: limit=60, other=[\"a\"]', got {given!r}") from error
-    uses = tuple(sorted(set(re.findall(r"\$([a-z_]+)", re.sub(r"--[^\n]*", "", body)))))
-    if set(uses) - set(LISTS) != set(defaults):
-        raise ValueError(
-            f"{file} must give a default to every parameter that it uses and to no other: it uses "
-            f"{', '.join(uses) or 'none'}, and gives a default to {', '.join(defaults) or 'none'}"
-        )
-    return Rule(name, " ".join(words), defaults, uses, hashlib.sha256(body.encode()).hexdigest()[:12])
+    defaults, uses = defaults_in(header, file), used_in(body)
+    check_used(file, uses, defaults, without=LISTS)
+    return Rule(name, " ".join(words), defaults, tuple(sorted(uses)), hashlib.sha256(body.encode()).hexdigest()[:12])
 
 
 @dataclass(frozen=True)
@@ -133,10 +123,10 @@ def rulebook(
     for what, names in (("enforced", enforced), ("parameters", parameters)):
         if unknown := sorted(set(names) - set(known)):
             raise ValueError(f"{what} may name the rules {', '.join(known)}; got {', '.join(unknown)}")
-    filled = {name: _filled(rule, parameters.get(name, {})) for name, rule in known.items()}
+    values = {name: filled(name, rule.defaults, parameters.get(name, {})) for name, rule in known.items()}
     _check_patterns(agents)
     hidden = tuple(sorted(user.removeprefix("pseudonym:") for user in pseudonyms(users)))
-    return Rulebook(known, frozenset(enforced), filled, hidden, tuple(agents))
+    return Rulebook(known, frozenset(enforced), values, hidden, tuple(agents))
 
 
 def pseudonyms(users: Sequence[str]) -> list[str]:
@@ -149,23 +139,6 @@ def pseudonyms(users: Sequence[str]) -> list[str]:
     if key is None and any(not PSEUDONYM.fullmatch(user) for user in users):
         raise ValueError(f"users must be hashed as in the tables, and {KEY_VARIABLE}, the key, is not set")
     return list(dict.fromkeys(u if PSEUDONYM.fullmatch(u) else f"pseudonym:{pseudonym(u, key or b'')}" for u in users))
-
-
-def _filled(rule: Rule, given: Mapping[str, Any]) -> dict[str, Any]:
-    if unknown := sorted(set(given) - set(rule.defaults)):
-        there = f"has the parameters {', '.join(rule.defaults)}" if rule.defaults else "has no parameters"
-        raise ValueError(f"{rule.name} {there}; got {', '.join(unknown)}")
-    for name, value in given.items():
-        if not _is_like(value, rule.defaults[name]):
-            raise ValueError(f"{name} of {rule.name} must be a value such as {rule.defaults[name]!r}, got {value!r}")
-    return {**rule.defaults, **given}
-
-
-def _is_like(value: Any, default: Any) -> bool:
-    """Whether a value has the default's type; a list, the type of its entries."""
-    if isinstance(default, list):
-        return isinstance(value, list) and all(_is_like(entry, default[0]) for entry in value if default)
-    return type(value) is type(default) or (type(value) is int and isinstance(default, float))
 
 
 def _check_patterns(agents: Sequence[str]) -> None:

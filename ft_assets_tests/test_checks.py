@@ -81,19 +81,21 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     encoder, items = load_encoder("hashing:32"), lake.slice("items")
 
     def keep(name: str, made: engine.DayRows, **configuration: Any) -> Any:
-        facts = {"session_date": str(DAY), "made_from": made.made_from, "configuration": configuration}
+        facts = {"session_date": str(DAY), "made_from": made.made_from, "configuration": configuration, "model": made.model}
+        facts = {key: value for key, value in facts.items() if value is not None}
         lake.replace_day(name, DAY, made.batches, facts)
         return lake.slice(name, DAY)
 
     log = lake.slice("search_sessions", DAY), lake.slice("session_events")
     rules = rulebook(["listed_agent"], {"every_result_clicked": {"results": 2}}, agents=["spider"])
     flagged = keep("flagged_sessions", flags.flagged_sessions(*log, rules))
-    made = keep("fine_tuning_inputs", engine.fine_tuning_inputs(*log, items, flagged, ["click"]))
-    made = keep("sampled_inputs", engine.sampled_inputs(made, 0.5, 0))
+    made = keep("fine_tuning_inputs", engine.fine_tuning_inputs(*log, items, flagged, ["click"]), event_types=["click"])
+    made = keep("sampled_inputs", engine.sampled_inputs(made, 0.5, 0), negative_downsampling_factor=0.5, seed=0)
     facts = {"session_date": str(DAY), "made_from": {}, "configuration": {}, "model": encoder.fingerprint}
     engine.text_vectors(lake, made, items, encoder, facts)
     settings = engine.PairSettings(confidence="windowed", not_irrelevant_only=False)
-    made = keep("pair_features", engine.pair_features(made, items, lake.slice("text_vectors"), encoder.fingerprint, settings))
+    made = engine.pair_features(made, items, lake.slice("text_vectors"), encoder.fingerprint, settings)
+    made = keep("pair_features", made, ranker="cosine", not_irrelevant_only=False)
     keep("fine_tuning_features", engine.fine_tuning_features(made, *WINDOW.values()), **WINDOW)
     return lake
 

@@ -169,6 +169,16 @@ class ClampConfig(dg.Config):
         return self
 
 
+class ChecksConfig(dg.Config):
+    """The thresholds of a table's checks."""
+
+    parameters: dict[str, dict[str, Any]] = Field(
+        default={},
+        description="Per check that warns, thresholds other than the defaults in its file: {share_ordered_right: {least: 0.6}}. "
+        "docs/checks.md lists them.",
+    )
+
+
 def values(config: dg.Config, *without: str) -> dict[str, Any]:
     """The configuration as plain values, less what changes no number."""
     return {

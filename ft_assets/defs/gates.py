@@ -9,7 +9,7 @@ import dagster as dg
 from filelock import FileLock, Timeout
 
 from ft_assets import lineage
-from ft_assets.checks import Check, checks, run_check
+from ft_assets.checks import Check, StoredTable, checks
 from ft_assets.defs.checks import READ, asset_check_key, evaluation_of, result
 from ft_assets.defs.requests import UNFINISHED
 from ft_assets.lake import Home
@@ -28,7 +28,7 @@ def failed_gates(home: Home, instance: dg.DagsterInstance) -> list[str]:
         evaluation = evaluation_of(records.get(asset_check_key(check)))
         read = {name: versions[name] for name in {check.table, *check.reads}}
         if evaluation is None or _versions_read(evaluation) != read:
-            evaluation = _evaluated(home, instance, check, read)
+            evaluation = _evaluated(home, instance, check)
         if not evaluation.passed:
             failed.append(f"{check.table}.{check.name}")
     return failed
@@ -39,8 +39,9 @@ def _versions_read(evaluation: dg.AssetCheckEvaluation) -> object:
     return value.value if value else None
 
 
-def _evaluated(home: Home, instance: dg.DagsterInstance, check: Check, read: dict[str, int]) -> dg.AssetCheckEvaluation:
-    found = result(run_check(home.lake, check, None, {}), read)
+def _evaluated(home: Home, instance: dg.DagsterInstance, check: Check) -> dg.AssetCheckEvaluation:
+    with StoredTable(home.lake, check.table) as stored:
+        found = result(stored.run(check))  # it blocks, so it has no thresholds
     evaluation = dg.AssetCheckEvaluation(
         asset_key=dg.AssetKey(check.table),
         check_name=check.name,

@@ -14,7 +14,7 @@ from ft_assets import lineage, schemas
 from ft_assets.checks import checks
 from ft_assets.defs import partitions
 from ft_assets.defs.assets import configurations
-from ft_assets.defs.checks import asset_check_key
+from ft_assets.defs.checks import OP_SUFFIX, asset_check_key, check_settings
 from ft_assets.lake import Home
 from ft_assets.rules import pseudonyms
 
@@ -52,13 +52,15 @@ def read_config(path: Path) -> dict[str, Any]:
         config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is no YAML: {error}") from error
-    sections = {"ops": ("ingestion", *lineage.DAILY), "resources": ("encoder",)}
+    steps = ("ingestion", *lineage.DAILY, *(f"{table}{OP_SUFFIX}" for table in schemas.TABLES))
+    sections = {"ops": steps, "resources": ("encoder",)}
     if not isinstance(config, dict) or not set(config) <= set(sections):
         raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {config!s:.200}")
     for section, names in sections.items():
         _check_section(path, section, config.get(section) or {}, names)
     try:
         configurations(config)
+        check_settings(config)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     return _without_raw_users(config)
@@ -87,9 +89,9 @@ def _check_section(path: Path, section: str, entries: Any, names: Sequence[str])
             )
 
 
-def config_for(config: dict[str, Any], steps: set[str]) -> dict[str, Any]:
-    """The part of a run configuration that a run of these steps may be given."""
-    ops = {name: value for name, value in (config.get("ops") or {}).items() if name in steps}
+def config_for(config: dict[str, Any], tables: set[str]) -> dict[str, Any]:
+    """The part of a run configuration that a run which makes these tables may be given, their checks' included."""
+    ops = {name: value for name, value in (config.get("ops") or {}).items() if name.removesuffix(OP_SUFFIX) in tables}
     return {**({"ops": ops} if ops else {}), **({"resources": config["resources"]} if config.get("resources") else {})}
 
 
@@ -116,11 +118,12 @@ def ingestion_request(home: Home, config: dict[str, Any] | None = None, leave: C
     states = "\n".join(f"{file.name}\t{file.bytes}\t{file.modified_at.isoformat()}" for file in files)
     digest = hashlib.sha256(states.encode()).hexdigest()[:16]
     settings = ((config or {}).get("ops") or {}).get("ingestion", {}).get("config", {})
+    checked = config_for({"ops": (config or {}).get("ops")}, set(lineage.LOG)).get("ops", {})
     named = [file.name for file in files]
     return dg.RunRequest(
         run_key=f"files:{digest}" if files else f"ingestion:{half_done}",
         job_name=INGESTION_JOB,
-        run_config={"ops": {"ingestion": {"config": {**settings, "files": named}}}},
+        run_config={"ops": {**checked, "ingestion": {"config": {**settings, "files": named}}}},
         tags={"ft_assets/ingestion": "true", "ft_assets/file_count": str(len(files))},
     )
 

@@ -1,4 +1,5 @@
 -- Ranks are finite, confidences lie in [0, 1], the target is 1 or -1, the pairing is a known one.
+-- To do: Make the day of pair_features anew, and then this one: a value was spoilt on its way into storage.
 -- blocks; reads fine_tuning_features
 select session_id, positive_id, negative_id, positive_rank, negative_rank, target, positive_confidence, negative_confidence,
     pairing

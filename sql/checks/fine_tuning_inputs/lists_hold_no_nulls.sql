@@ -1,4 +1,6 @@
 -- No id, click or weight is null, and no rank is NaN or infinite: an engine that gave no rank leaves it null.
+-- To do: Make the day anew. If it comes back, look the session up in search_sessions and its items in items: one of them has
+-- no id, or a rank that is no number.
 -- blocks; reads fine_tuning_inputs
 select session_id, item_ids, object_ids, clicked, ranks
 from fine_tuning_inputs

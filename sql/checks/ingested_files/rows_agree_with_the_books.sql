@@ -1,5 +1,7 @@
 -- The tables hold as many rows of a landed file as its books say: its sessions, and its events and refused records, whether
 -- these wait for their session, were joined to it, or were rejected.
+-- To do: The log's tables stop every day until they are mended. Rows of this file were removed or added outside an ingestion,
+-- or `ft-assets forget` was killed (call it again). Else ingest the landing place into a fresh lake.
 -- blocks; reads ingested_files, search_sessions, session_events, waiting_records, rejected_records
 with said as (
     select

@@ -1,4 +1,6 @@
 -- All parts of an object stay or go together, and every part of a clicked object stays.
+-- To do: Make the day of sampled_inputs anew. If it comes back, the objects of its items changed in between: make
+-- fine_tuning_inputs anew first.
 -- blocks; reads sampled_inputs
 with parts as (
     select session_id, unnest(object_ids) as object_id, unnest(kept) as kept, unnest(clicked) as clicked

@@ -1,4 +1,5 @@
 -- Every text of the day, query or item, has a vector under the model.
+-- To do: Make the day of text_vectors anew: it encodes what is missing, and nothing else.
 -- blocks; reads sampled_inputs, items, text_vectors
 with texts as (
     select distinct 'query' as role, query_hash as text_hash from sampled_inputs

@@ -1,4 +1,6 @@
 -- The vectors of the day's texts are there, of one width, finite, and not all zero.
+-- To do: Delete the rows of these texts and make the day of text_vectors anew. If they come back so, the model gives no vector
+-- for such a text (an empty one, say): see its prompt and the text.
 -- blocks; reads sampled_inputs, items, text_vectors
 with texts as (
     select 'query' as role, query_hash as text_hash from sampled_inputs

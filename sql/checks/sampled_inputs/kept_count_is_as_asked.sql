@@ -1,0 +1,33 @@
+-- Of a session's n not-event objects as many stay as its setting says: max(1, floor(factor * n)), none for 0, all for 1, the
+-- product in double precision. Every clicked object stays.
+-- To do: Make the day of sampled_inputs anew. If it comes back, the kernel and this rule disagree: report it with the session
+-- and the factor.
+-- blocks; reads sampled_inputs
+with parts as (
+    select session_id, unnest(object_ids) as object_id, unnest(clicked) as clicked, unnest(kept) as kept
+    from sampled_inputs
+),
+objects as (
+    select session_id, object_id, bool_or(clicked) as clicked, bool_and(kept) as kept
+    from parts
+    where object_id is not null
+    group by session_id, object_id
+),
+counts as (
+    select session_id, count_if(not clicked) as not_events, count_if(not clicked and kept) as kept,
+        count_if(clicked and not kept) as events_dropped
+    from objects
+    group by session_id
+),
+expected as (
+    select *,
+        case
+            when $factor::double = 0 then 0
+            when $factor::double = 1 then not_events
+            else least(not_events, greatest(1, floor($factor::double * not_events::double)::bigint))
+        end as expected
+    from counts
+)
+select session_id, not_events, kept, expected, events_dropped, $factor::double as factor
+from expected
+where kept <> expected or events_dropped > 0

@@ -1,0 +1,19 @@
+-- Every result names an item, an item stands once in its list, and a rank is a finite number or none.
+-- To do: The log's tables stop every day until they are mended. A program other than an ingestion wrote here, for an ingestion
+-- refuses such a list: delete the row and land its source_file again under another name.
+-- blocks; reads search_sessions
+with lists as (
+    select session_id, session_date, source_file, list_transform(results, lambda r: r.item_id) as item_ids,
+        list_transform(results, lambda r: r.rank) as ranks
+    from search_sessions
+),
+counts as (
+    select session_id, session_date, source_file, len(item_ids) as results,
+        len(list_filter(item_ids, lambda i: coalesce(i, '') = '')) as without_item,
+        list_count(item_ids) - len(list_distinct(item_ids)) as repeated,
+        len(list_filter(ranks, lambda r: not isfinite(r))) as ranks_not_finite
+    from lists
+)
+select *
+from counts
+where without_item > 0 or repeated > 0 or ranks_not_finite > 0
