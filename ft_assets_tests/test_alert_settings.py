@@ -1,13 +1,17 @@
 """``alerts.yaml`` says what it means, or says what is wrong with it, and never repeats a secret."""
 
+import json
 import re
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from ft_assets import cli
 from ft_assets.alert_settings import read_alerts
 from ft_assets.alert_webhook import Webhook
 from ft_assets.alerts import FunctionTarget, LogTarget
-from ft_assets_tests.alert_receiver import alert
+from ft_assets_tests.alert_receiver import URL, alert, receiver
 
 SOUND = """
 base_url: https://dagster.example/
@@ -111,3 +115,31 @@ def test_what_is_wrong_is_told_with_the_file_and_the_place(tmp_path, old, new, s
         read_alerts(written(tmp_path, SOUND.replace(old, new, 1)))
     assert str(tmp_path / "alerts.yaml") in str(error.value)
     assert not re.search("hunter.?2", str(error.value))
+
+
+def test_the_example_of_the_docs_is_a_file_of_alerts_and_its_body_has_the_fields_of_one(tmp_path):
+    page = (Path(__file__).parents[1] / "docs" / "alerts.md").read_text()
+    (example,) = re.findall(r"^```yaml\n(.*?)^```", page, re.S | re.M)
+    names = [channel.name for channel in read_alerts(written(tmp_path, example)).channels]
+    assert names == ["log", "webhook FT_ASSETS_ALERT_URL", "on call", "python my_alerts:send"]
+    (body,) = re.findall(r"^```json\n(.*?)^```", page, re.S | re.M)
+    assert json.loads(body).keys() == alert().as_dict().keys()
+
+
+def test_the_command_tries_every_target_whatever_its_filters_and_says_which_failed(tmp_path, monkeypatch):
+    text = f"targets: [{{log: {{at_least: ERROR}}}}, {{webhook: {{url_env: {URL}}}}}, {{python: {{function: 'math:no_such'}}}}]"
+    with receiver(monkeypatch) as server:
+        one_fails = CliRunner().invoke(cli.main, ["--home", str(written(tmp_path, text)), "alert-test"])
+        written(tmp_path, f"targets: [{{webhook: {{url_env: {URL}, kinds: [run_failure]}}}}]")
+        none_fails = CliRunner().invoke(cli.main, ["--home", str(tmp_path), "alert-test"])
+    assert (one_fails.exit_code, none_fails.exit_code) == (1, 0)
+    assert one_fails.output.splitlines() == [
+        "ok      log",
+        f"ok      webhook {URL}",
+        "FAILED  python math:no_such: math:no_such cannot be imported (AttributeError)",
+    ]
+    assert [body["kind"] for body in server.bodies] == ["test", "test"]
+    written(tmp_path, "targets: []")
+    mistaken = CliRunner().invoke(cli.main, ["--home", str(tmp_path), "alert-test"])
+    assert mistaken.exit_code == 1
+    assert "targets must be a list of at least one target" in mistaken.output

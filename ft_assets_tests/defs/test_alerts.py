@@ -237,7 +237,6 @@ def headless_run(instance):
     return done
 
 
-@pytest.mark.slow
 def test_the_runs_and_checks_of_the_command_line_are_told_from_the_instance_of_the_home(ingested, server, monkeypatch):
     with headless.instance_of(ingested) as instance:  # it keeps a file for each run, with ids of its own, beside its index
         instance.add_dynamic_partitions("session_date", [DAY])
