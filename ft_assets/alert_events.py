@@ -136,7 +136,7 @@ def _words(kind: Kind, severity: Severity, rule: Check | None, rows: int | None)
     if kind == "failed_check":
         if severity == "ERROR" and rule.blocking:
             yield f"Nothing is made of {rule.table} until it passes."
-        if remedy := getattr(rule, "remedy", ""):
+        if remedy := rule.remedy:
             yield f"What to do: {remedy}"
 
 

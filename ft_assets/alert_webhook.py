@@ -72,7 +72,7 @@ class Webhook:
             pause = FIRST_PAUSE * 4 ** (attempt - 1) if asked is None else asked
             if attempt == ATTEMPTS or not is_worth_it or time.monotonic() + pause + self.timeout > ends:
                 times = f" ({attempt} attempts)" if attempt > 1 else ""
-                raise NotDeliveredError(f"{request.host}: {reason}{times}", asked) from None
+                raise NotDeliveredError(f"{request.host}: {reason}{times}", asked)
             time.sleep(pause)
 
     def _request(self, alert: Alert) -> urllib.request.Request:
