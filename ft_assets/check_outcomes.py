@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, Literal
 
+NOT_RUN = "not run: run {run_id} ended before it. "  # begins the description of a check that was planned and not run
 STATES = ("failed", "warned", "passed")  # the order of a report: what broke comes first
 
 
@@ -57,6 +58,16 @@ class CheckOutcome:
         if self.passed:
             return "passed"
         return "failed" if self.severity == "ERROR" else "warned"
+
+    @property
+    def was_run(self) -> bool:
+        """Whether there is anything found: a check that was planned and not run has not passed, and counted nothing."""
+        return self.passed or self.rows is not None or bool(self.examples)
+
+    @property
+    def rule(self) -> str:
+        """The rule, also where the description says first that the check was not run."""
+        return self.description.removeprefix(NOT_RUN.format(run_id=self.run_id))
 
     @property
     def message(self) -> str:

@@ -147,19 +147,75 @@ def _tables(home: Home, done: Any) -> list[dict[str, Any]]:
     return rows
 
 
+DAY = click.DateTime(["%Y-%m-%d"])
+SUFFIXES = {".json": "json", ".xml": "junit", ".html": "html", ".htm": "html"}
+
+
 @main.command()
-@click.option("--format", "format_", default="text", show_default=True, type=click.Choice(["text", "json", "junit", "html"]))
+@click.option("--from", "first", type=DAY, metavar="DAY", help="The first day, YYYY-MM-DD; default: the first there is.")
+@click.option("--to", "last", type=DAY, metavar="DAY", help="The last day, itself included; default: the last there is.")
+@click.option("--last", "count", type=click.IntRange(1), metavar="N", help="The newest N days that there are.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["text", "json", "junit", "html"]),
+    help="Default: what the name of --output ends in (.json, .xml, .html), else text.",
+)
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write to this file, whole or not at all.")
+@click.option("--strict", is_flag=True, help="Warnings count as failures in the exit status.")
+@click.option("--texts", is_flag=True, help="Add sample pairs with the words of queries and items, which may be personal.")
 @click.pass_obj
 @_told
-def report(home: Home, format_: str) -> None:
-    """The asset-check report on standard output: the newest outcome of every check of every day."""
-    from ft_assets import headless, reports
+def report(
+    home: Home,
+    first: dt.datetime | None,
+    last: dt.datetime | None,
+    count: int | None,
+    format_: str | None,
+    output: Path | None,
+    strict: bool,
+    texts: bool,
+) -> None:
+    """Whether to train on the features of some days, and why: checks, numbers and pictures.
 
+    Exit status 0 if every day has checked features and no ERROR check failed, 1 if not or if nothing has been checked yet,
+    2 for wrong usage. Checks of tables without days are always included.
+    """
+    from ft_assets import headless, reports
+    from ft_assets.report_gathering import gather
+
+    if output and not output.absolute().parent.is_dir():
+        raise click.UsageError(f"there is no folder {output.absolute().parent} to write {output.name} to")
     if not home.dagster.is_dir():
         raise FileNotFoundError(f"there is nothing to report: {home.dagster} does not exist; ft-assets run makes it")
     with headless.instance_of(home) as instance:
-        outcomes = headless.check_outcomes(instance)
-    click.echo(getattr(reports, f"check_report_{format_}")(outcomes))
+        days = _days_in_range(headless.known_days(home, instance), first, last, count)
+        outcomes = headless.check_outcomes(instance, days)
+    made = gather(home.lake, outcomes, days, home=home.path.name, with_texts=texts)
+    text = reports.FORMATS[format_ or (SUFFIXES.get(output.suffix.lower()) if output else None) or "text"](made)
+    if output:
+        reports.write_whole(output, text)
+        click.echo(f"{made.verdict} Written to {output}", err=True)
+    else:
+        click.echo(text)
+    if not made.is_sound(strict=strict):
+        sys.exit(1)
+
+
+def _days_in_range(
+    known: list[dt.date], first: dt.datetime | None, last: dt.datetime | None, count: int | None
+) -> list[dt.date]:
+    """The days that there are in a range; none only where there are none at all and none were asked for."""
+    if count and (first or last):
+        raise click.UsageError("--last says which days on its own: leave --from and --to away")
+    if first and last and first > last:
+        raise click.UsageError(f"--from must not be later than --to, got {first.date()} and {last.date()}")
+    days = [day for day in known if (not first or day >= first.date()) and (not last or day <= last.date())]
+    if not days and (first or last):
+        there = f"the days are {known[0]} to {known[-1]}" if known else "there is no day yet"
+        asked = " ".join(f"{word} {end.date()}" for word, end in (("from", first), ("to", last)) if end)
+        raise click.UsageError(f"there is no day {asked}: {there}")
+    return days[-count:] if count else days
 
 
 @main.command()
@@ -224,6 +280,27 @@ def _forgotten_text(done: Any) -> str:
         parts = {"lines": blanked.records, "lines that are no JSON": blanked.unreadable, "lines shortened": blanked.shared}
         lines.append(f"  {name}: " + ", ".join(f"{count:,} {what}" for what, count in parts.items() if count))
     return "\n".join(lines)
+
+
+@main.command()
+@click.pass_obj
+@_told
+def alert_test(home: Home) -> None:
+    """Send a test alert to every target in alerts.yaml. Exit status 1 if one does not take it."""
+    from ft_assets.alert_settings import read_alerts
+    from ft_assets.alerts import NotDeliveredError, trial
+
+    failed = False
+    for channel in read_alerts(home.path).channels:
+        try:
+            channel.target.send(trial(dt.datetime.now(dt.UTC)))
+            click.echo(f"ok      {channel.name}")
+        except Exception as error:  # of a function of somebody else's, too
+            failed = True
+            reason = str(error) if isinstance(error, NotDeliveredError) else f"{type(error).__name__} was raised"
+            click.echo(f"FAILED  {channel.name}: {reason}")
+    if failed:
+        sys.exit(1)
 
 
 @main.command()

@@ -9,7 +9,7 @@ import datetime as dt
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +19,7 @@ import dagster as dg
 from filelock import Timeout
 
 from ft_assets import lineage, schemas
+from ft_assets.check_outcomes import NOT_RUN
 from ft_assets.checks import Check, checks
 from ft_assets.defs.assets import GPU_POOL
 from ft_assets.defs.checks import asset_check_key, evaluation_of
@@ -234,16 +235,30 @@ def _sizes(result: dg.ExecuteInProcessResult) -> str:
     return ", ".join(parts)
 
 
-def check_outcomes(instance: dg.DagsterInstance) -> list[CheckOutcome]:
+def known_days(home: Home, instance: dg.DagsterInstance) -> list[dt.date]:
+    """The days there are: those that Dagster knows of, and those that have been ingested and may not be made yet."""
+    ingested = lineage.affected_days(home.lake) if all(home.lake.exists(name) for name in lineage.INGESTED) else {}
+    known = instance.get_dynamic_partitions("session_date")
+    return sorted({*(dt.date.fromisoformat(day) for day in known), *ingested})
+
+
+def check_outcomes(instance: dg.DagsterInstance, days: Collection[dt.date] | None = None) -> list[CheckOutcome]:
     """The newest outcome of every check, per day where its table is daily, as the instance remembers it.
 
     A check that its newest run planned and did not come to has not passed.
+
+    Args:
+        instance: where the runs are recorded.
+        days: of these days, and of the tables without days; by default of all.
     """
     known = checks()
     keys = {check: asset_check_key(check) for check in known}
+    wanted = None if days is None else {day.isoformat() for day in days}
     outcomes = []
     daily = [check for check in known if schemas.table_named(check.table).daily]
     for day in [None, *sorted(instance.get_dynamic_partitions("session_date"))]:
+        if day and wanted is not None and day not in wanted:
+            continue
         some = daily if day else [check for check in known if check not in daily]
         by_key = _latest(instance, [keys[check] for check in some], day)
         for check in some:
@@ -259,10 +274,14 @@ def _latest(instance: dg.DagsterInstance, keys: list[dg.AssetCheckKey], day: str
     partition_filter = PartitionKeyFilter(key=day) if day else None
     records = storage.get_latest_asset_check_execution_by_key(keys, partition_filter=partition_filter)
     found: dict[dg.AssetCheckKey, Any] = {}
+    ended: dict[str, bool] = {}  # a run that failed early planned every check of its tables: ask for it once
     for key, record in records.items():
         evaluation = evaluation_of(record)
         # A check that is only planned has an outcome when the run that planned it has ended: it was not run.
-        if evaluation or (run := instance.get_run_by_id(record.run_id)) is None or run.is_finished:
+        if evaluation is None and record.run_id not in ended:
+            run = instance.get_run_by_id(record.run_id)
+            ended[record.run_id] = run is None or run.is_finished
+        if evaluation or ended[record.run_id]:
             found[key] = (evaluation, record.run_id, record.create_timestamp)
     return found
 
@@ -278,9 +297,10 @@ def _outcome(
         passed=False,
         severity="ERROR" if check.blocking else "WARN",
         blocking=check.blocking,
-        description=f"not run: run {run_id} ended before it. {check.description}",
+        description=NOT_RUN.format(run_id=run_id) + check.description,
         checked_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
         run_id=run_id,
+        remedy=check.remedy,
     )
     if evaluation is None:
         return planned

@@ -66,6 +66,7 @@ class DayCommit:
         configuration: what it was made with.
         model: fingerprint of the model, where one was used.
         code_version: ``CODE_VERSION`` of the code that made it.
+        made_at: when it was committed.
     """
 
     version: int
@@ -73,6 +74,7 @@ class DayCommit:
     configuration: dict[str, Any]
     model: str | None
     code_version: str | None
+    made_at: dt.datetime | None = None
 
 
 def affected_days(lake: Lake, after: Mapping[str, int] | None = None) -> dict[dt.date, dict[str, int]]:
@@ -122,6 +124,7 @@ def _newest_by_day(entries: list[dict[str, Any]]) -> dict[dt.date, DayCommit]:
                 json.loads(entry["configuration"]),
                 entry.get("model"),
                 entry.get("code_version"),
+                dt.datetime.fromtimestamp(entry["timestamp"] / 1_000, dt.UTC) if "timestamp" in entry else None,
             )
     return commits
 

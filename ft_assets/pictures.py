@@ -1,50 +1,88 @@
-"""A picture of numbers, drawn once and shown where it is wanted: in Dagster's metadata as PNG, in the report as SVG."""
+"""The pictures of days, for a report, and of a table, for the metadata of its materialization."""
 
 from __future__ import annotations
 
-import base64
-import io
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ft_assets import histograms, queries
+from ft_assets.lake import Lake
+from ft_assets.log_pictures import clicks_picture, records_picture, stages_picture
+from ft_assets.pair_pictures import confidences_picture, differences_picture, pairs_a_session_picture, ranks_picture
+from ft_assets.picture import Picture
+from ft_assets.statistics import Stage, arrivals, clamp_windows, day_numbers, funnel, of_days
+from ft_assets.trend_pictures import trends_picture
+
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    import duckdb
+
+PLACED = ("search_sessions", "fine_tuning_inputs", "sampled_inputs", "pair_features")
+__all__ = ["Picture", "pictures_of_days", "pictures_of_table"]
 
 
-@dataclass(frozen=True)
-class Picture:
-    """A figure with its words.
+def pictures_of_days(lake: Lake, days: Sequence[dt.date]) -> list[Picture]:
+    """What came in, what is left of it, and what the features look like, in the order of a report.
 
-    Attributes:
-        name: its key in metadata and its anchor on a page: ``click_rate_by_position``.
-        title: one line, with the number that matters.
-        description: what it shows and how to read it; also said to those who do not see it.
-        figure: the drawing; None where there is nothing to draw, which the description then says.
+    Args:
+        lake: where the tables are.
+        days: the days to draw; what came in is of all files.
+
+    Returns:
+        Always the same pictures; one without anything to draw has no figure and says why.
     """
+    stages = funnel(lake, days)
+    pictures = [records_picture(arrivals(lake)), stages_picture(stages)]
+    with _placed(lake, days) as con:
+        shapes = histograms.pair_shapes(con)
+        pictures += [
+            clicks_picture(histograms.clicks_by_position(con)),
+            ranks_picture(shapes),
+            _differences(lake, days, shapes, stages),
+            confidences_picture(histograms.confidences_by_position(con)),
+            pairs_a_session_picture(histograms.pairs_a_session(con)),
+        ]
+    return [*pictures, trends_picture(day_numbers(lake, days))]
 
-    name: str
-    title: str
-    description: str
-    figure: Figure | None
 
-    def svg(self) -> str:
-        """The drawing as one SVG document without outside resources; empty without a figure."""
-        return self._saved("svg").decode("utf-8")
+def pictures_of_table(lake: Lake, table_name: str, day: dt.date | None = None) -> list[Picture]:
+    """The pictures that are about one table.
 
-    def png(self) -> bytes:
-        """The drawing as PNG; empty without a figure."""
-        return self._saved("png")
+    Args:
+        lake: where the tables are.
+        table_name: the table; many have none.
+        day: of daily tables the day; of the others, nothing.
+    """
+    if table_name == "ingested_files":
+        return [records_picture(arrivals(lake))]
+    if day is None:
+        return []
+    if table_name == "fine_tuning_features":
+        stages = funnel(lake, [day])
+        with of_days(lake, [day], "pair_features") as con:
+            return [_differences(lake, [day], histograms.pair_shapes(con), stages), stages_picture(stages)]
+    if table_name == "fine_tuning_inputs":
+        with _placed(lake, [day]) as con:
+            return [clicks_picture(histograms.clicks_by_position(con))]
+    if table_name == "pair_features":
+        with _placed(lake, [day]) as con:
+            return [
+                ranks_picture(histograms.pair_shapes(con)),
+                confidences_picture(histograms.confidences_by_position(con)),
+                pairs_a_session_picture(histograms.pairs_a_session(con)),
+            ]
+    return []
 
-    def markdown(self) -> str:
-        """The drawing as a Markdown image that carries the PNG itself; the description without a figure."""
-        if self.figure is None:
-            return self.description
-        said = self.title.translate(str.maketrans("", "", "[]\n"))
-        return f"![{said}](data:image/png;base64,{base64.b64encode(self.png()).decode('ascii')})"
 
-    def _saved(self, form: str) -> bytes:
-        if self.figure is None:
-            return b""
-        buffer = io.BytesIO()
-        self.figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else {"Software": None})
-        return buffer.getvalue()
+@contextmanager
+def _placed(lake: Lake, days: Sequence[dt.date]) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A session that sees what pictures by position are drawn from."""
+    with of_days(lake, days, *PLACED) as con:
+        queries.query(con, "reports/places").create("places")
+        yield con
+
+
+def _differences(lake: Lake, days: Sequence[dt.date], shapes: histograms.PairShapes, stages: Sequence[Stage]) -> Picture:
+    outside = sum(stages[-1].left_out.values())
+    return differences_picture(shapes, list(clamp_windows(lake, days).values()), outside, stages[-1].rows + outside)

@@ -1,115 +1,141 @@
-"""The check report as one page of HTML: no script, no outside resource, light or dark as the reader has it."""
+"""The report as one page of HTML: no script, no outside resource, light or dark as the reader has it, and it prints.
+
+The page states in its own security policy that it may load nothing. Pictures are SVG inside image addresses: there they
+run no script, and their ids cannot meet. Everything that comes from data is escaped.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import base64
+import json
+import re
+from collections.abc import Collection, Sequence
+from itertools import groupby
+from pathlib import Path
 from typing import Any
 
-from ft_assets.check_outcomes import CheckOutcome, group_outcomes, json_line, summarize, worst_state, writable
+from ft_assets.check_outcomes import CheckOutcome, group_outcomes, plain, worst_state, writable
+from ft_assets.picture import Picture
+from ft_assets.report_contents import Report, days_text, value_text
 
-NOTHING_CHECKED = "Nothing has been checked yet."
-EXAMPLES_ON_PAGE = 10
-_WORDS = {"passed": "passed", "failed": "failed", "warned": "warning"}
-_MARKS = {"passed": "", "failed": "\u2717 ", "warned": "! "}  # colour alone does not tell everybody
-
-_PAGE = """<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Check report: {{ summary }}</title>
-<style>
-:root { color-scheme: light dark; --back: #fff; --ink: #1e293b; --soft: #64748b; --line: #e2e8f0; --box: #f8fafc;
-  --passed: #15803d; --failed: #b91c1c; --warned: #a16207; }
-@media (prefers-color-scheme: dark) { :root { --back: #0f172a; --ink: #e2e8f0; --soft: #94a3b8; --line: #334155;
-  --box: #1e293b; --passed: #4ade80; --failed: #f87171; --warned: #facc15; } }
-body { background: var(--back); color: var(--ink); font: 15px/1.5 system-ui, sans-serif; max-width: 64rem;
-  margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.4rem; margin-bottom: 0; } h2 { font-size: 1.1rem; margin-top: 2rem; }
-table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .3rem .6rem .3rem 0;
-  border-bottom: 1px solid var(--line); vertical-align: top; } th { color: var(--soft); font-weight: 500; }
-.number { text-align: right; font-variant-numeric: tabular-nums; }
-.passed, .failed, .warned { font-weight: 600; }
-.passed { color: var(--passed); } .failed { color: var(--failed); } .warned { color: var(--warned); }
-.soft { color: var(--soft); }
-.broken { border-left: 4px solid currentcolor; padding: .1rem 1rem; margin: 1rem 0; background: var(--box); }
-.broken > * { color: var(--ink); font-weight: 400; }
-pre { overflow-x: auto; margin: .4rem 0; font-size: 13px; }
-.days { display: flex; flex-wrap: wrap; gap: 2px; } .day { font-size: 12px; padding: 0 .35rem;
-  border: 1px solid currentcolor; border-radius: 3px; }
-</style>
-</head>
-<body>
-<h1>Check report</h1>
-<p>{{ summary }}{% if checked_at %} <span class="soft">&middot; last checked {{ checked_at }}</span>{% endif %}</p>
-{% if tables %}
-<h2>Tables</h2>
-<table>
-<tr><th>table</th><th>state</th><th class="number">passed</th><th class="number">failed</th>
-<th class="number">warnings</th></tr>
-{% for table in tables %}<tr><td>{{ table.name }}</td><td class="{{ table.state }}">{{ words[table.state] }}</td>
-<td class="number">{{ table.counts.passed }}</td><td class="number">{{ table.counts.failed }}</td>
-<td class="number">{{ table.counts.warned }}</td></tr>
-{% endfor %}</table>
-{% endif %}
-{% if broken %}
-<h2>What broke</h2>
-{% for outcome in broken %}
-<div class="broken {{ outcome.state }}">
-<p><b>{{ outcome.table }}</b> &middot; {{ outcome.check }}{% if outcome.session_date %} &middot; {{ outcome.session_date }}
-{%- endif %} <span class="soft">{{ outcome.severity }}{% if outcome.blocking %}, blocks the tables behind it{% endif %}
-{%- if outcome.run_id %}, run {{ outcome.run_id }}{% endif %}</span></p>
-<p>{{ outcome.message }}</p>
-{% if outcome.examples %}<pre>{% for row in outcome.examples[:shown] %}{{ json_line(row) }}
-{% endfor %}</pre>{% endif %}
-</div>
-{% endfor %}
-{% endif %}
-{% for table in tables %}
-<h2>{{ table.name }}</h2>
-<table>
-<tr><th>check</th><th>rule</th><th>days</th></tr>
-{% for check, outcomes in table.checks %}<tr><td class="{{ worst(outcomes) }}">{{ check }}</td>
-<td>{{ outcomes[0].description }}</td><td><div class="days">
-{%- for outcome in outcomes %}<span class="day {{ outcome.state }}" title="{{ words[outcome.state] }}">
-{{- marks[outcome.state] }}{{ outcome.session_date or words[outcome.state] }}</span>{% endfor %}</div></td></tr>
-{% endfor %}</table>
-{% endfor %}
-</body>
-</html>
-"""
+EXAMPLES_SHOWN = 5
+DAYS_IN_FULL = 3  # of a check that did not pass; further days are named
+PROBLEMS_ON_TOP = 5
+DAY_COLUMNS = 31  # with more days, the days that did not pass are named
+CELL = 300
+# colour alone does not tell everybody
+_MARKS = {"passed": "\u2713", "failed": "\u2717", "not_run": "\u2013", "warned": "!"}
+_WORDS = {"passed": "passed", "failed": "failed", "not_run": "not run", "warned": "warning"}
+_TITLES = {
+    "arrivals": "What came in",
+    "stages": "What was left out, and why",
+    "features": "What the features look like",
+    "problems": "What did not pass, and what to do",
+    "texts": "Sample pairs",
+    "checks": "Every check",
+    "provenance": "What this was made from",
+}
 
 
-def render_page(outcomes: Sequence[CheckOutcome]) -> str:
-    """Render the page.
+def report_html(report: Report) -> str:
+    """Write the report as one page that needs nothing else.
 
     Args:
-        outcomes: in any order; none makes a page that says so.
+        report: what to say; parts that it has not are left out.
 
     Returns:
-        A whole HTML document; everything from the outcomes is escaped.
+        A whole HTML document without a final newline.
     """
     import jinja2  # only this page needs it
 
-    grouped = group_outcomes(outcomes)
-    tables = [_table(name, checks) for name, checks in grouped]
-    ordered = [outcome for table in tables for _, days in table["checks"] for outcome in days]
-    times = [outcome.checked_at for outcome in outcomes if outcome.checked_at]
-    template = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined).from_string(_PAGE)
-    page = template.render(
-        summary=str(summarize(outcomes)) if outcomes else NOTHING_CHECKED,
-        checked_at=max(times).isoformat(sep=" ", timespec="seconds") if times else "",
-        tables=tables,
-        broken=sorted((each for each in ordered if not each.passed), key=lambda each: each.state != "failed"),
-        shown=EXAMPLES_ON_PAGE,
-        words=_WORDS,
-        marks=_MARKS,
-        worst=worst_state,
-        json_line=json_line,
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        finalize=_printable,
     )
-    return writable(page)
+    environment.globals |= {
+        "cell": _cell, "days_text": days_text, "text": value_text, "words": _spaced, "span_of": _span,
+        "day_heading": _day_heading, "marks": _MARKS, "words_of": _WORDS, "titles": _TITLES,
+        "days_in_full": DAYS_IN_FULL, "examples_shown": EXAMPLES_SHOWN,
+        "problems_on_top": PROBLEMS_ON_TOP,
+    }  # fmt: skip
+    return writable(environment.get_template("report_page.html.j2").render(_parts(report)))
 
 
-def _table(name: str, checks: list[tuple[str, list[CheckOutcome]]]) -> dict[str, Any]:
-    outcomes = [outcome for _, days in checks for outcome in days]
-    return {"name": name, "state": worst_state(outcomes), "counts": summarize(outcomes), "checks": checks}
+def _parts(report: Report) -> dict[str, Any]:
+    """What the template shows, of long ranges no more than can be read."""
+    times = [outcome.checked_at for outcome in report.outcomes if outcome.checked_at]
+    problem_of = {id(outcome): number for number, problem in enumerate(report.problems, 1) for outcome in problem.outcomes}
+    parts: dict[str, Any] = {
+        "report": report,
+        "state": "failed" if not report.is_sound() else "warned" if report.summary.warned else "passed",
+        "span": days_text(report.days),
+        "units": [list(stages) for _, stages in groupby(report.stages, key=lambda stage: stage.unit)],
+        "numbers": list(report.day_numbers[-DAY_COLUMNS:]),
+        "pictures": [_picture(picture) for picture in report.pictures],
+        "problems": report.problems,
+        "problem_of": lambda outcome: problem_of[id(outcome)],
+        "tables": [(table, [_grid_row(days, problem_of) for _, days in checks]) for table, checks in _in_order(report)],
+        "day_columns": report.days if len(report.days) <= DAY_COLUMNS else (),
+        "filler": len(report.days) if len(report.days) <= DAY_COLUMNS else 2,
+        "checked_at": f"{max(times):%Y-%m-%d %H:%M} UTC" if times else "",
+    }
+    there = {
+        "arrivals": report.arrivals, "stages": report.stages, "features": parts["numbers"] or report.pictures,
+        "problems": report.problems, "texts": report.texts, "checks": report.outcomes,
+        "provenance": report.provenance.made or report.provenance.table_versions,
+    }  # fmt: skip
+    parts["contents"] = [(name, title) for name, title in _TITLES.items() if there[name]]
+    return parts
+
+
+def _in_order(report: Report) -> list[tuple[str, list[tuple[str, list[CheckOutcome]]]]]:
+    """Tables in the order of making, so that what broke first comes first; a grid is looked up, not read."""
+    order = list(dict.fromkeys(outcome.table for outcome in report.outcomes))
+    return sorted(group_outcomes(report.outcomes), key=lambda pair: order.index(pair[0]))
+
+
+def _grid_row(outcomes: Sequence[CheckOutcome], problem_of: dict[int, int]) -> dict[str, Any]:
+    broken = [outcome for outcome in outcomes if not outcome.passed]
+    return {
+        "name": outcomes[0].check,
+        "rule": outcomes[0].rule,
+        "whole": next((outcome for outcome in outcomes if not outcome.session_date), None),
+        "by_day": {outcome.session_date: outcome for outcome in outcomes if outcome.session_date},
+        "state": worst_state(outcomes),
+        "passed": sum(outcome.passed for outcome in outcomes),
+        "broken": [outcome.session_date for outcome in broken if outcome.session_date],
+        "problem": problem_of[id(broken[0])] if broken else None,
+    }
+
+
+def _picture(picture: Picture) -> dict[str, str]:
+    svg = picture.svg()
+    source = f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}" if svg else ""
+    return {"title": picture.title, "description": picture.description, "source": source}
+
+
+def _cell(value: Any, most: int = CELL) -> str:
+    """A value of a row, short enough to read."""
+    said = value if isinstance(value, str) else json.dumps(plain(value), ensure_ascii=False)
+    return said if len(said) <= most else said[:most] + "\u2026"
+
+
+def _printable(value: Any) -> Any:
+    """Control characters, which HTML cannot carry, as the replacement character; markup of the template's own stays."""
+    return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "\ufffd", value) if type(value) is str else value
+
+
+def _spaced(name: Any) -> str:
+    return str(name).replace("_", " ")
+
+
+def _span(numbers: Collection[int]) -> str:
+    return "" if not numbers else str(min(numbers)) if len(set(numbers)) == 1 else f"{min(numbers)} to {max(numbers)}"
+
+
+def _day_heading(day: str) -> str:
+    """The month and the day: the year stands above."""
+    return day[5:] if re.fullmatch(r"\d{4}-\d\d-\d\d", day) else day

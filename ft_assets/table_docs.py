@@ -13,10 +13,11 @@ def tables_markdown() -> str:
     lines += ["Times are UTC. `session_date` is the date of `started_at`. Ids are strings.", ""]
     for table in (*schemas.TABLES.values(), *schemas.LEDGERS.values()):
         parts = f" Partitioned by {', '.join(table.partition_by)}." if table.partition_by else ""
-        lines += [f"## {table.name}", "", f"A row is {table.row}.{parts}", "", "| column | type | |", "|---|---|---|"]
+        lines += [f"## {table.name}", "", f"A row is {table.row}. {table.about}{parts}", ""]
+        lines += ["| column | type | unit | |", "|---|---|---|---|"]
         for column in schemas.column_metadata(table):
             null = " May be null." if column["nullable"] else ""
-            lines.append(f"| `{column['name']}` | {column['type']} | {column['description']}{null} |")
+            lines.append(f"| `{column['name']}` | {column['type']} | {column['unit'] or ''} | {column['description']}{null} |")
         own = [check for check in checks() if check.table == table.name]
         lines += ["", "| check | | |", "|---|---|---|"] if own else []
         for check in own:

@@ -22,10 +22,13 @@ ORDER = [
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
     *("packing", "engine", "flags", "training_data", "fine_tuning"),
-    *("pictures", "check_outcomes", "report_page", "report_pictures", "reports"),
-    *("stored_values", "check_files", "checks", "check_docs", "table_docs", "spelling_docs"),
-    *("defs.partitions", "defs.config", "defs.metadata", "defs.resources", "defs.assets", "defs.checks"),
-    *("defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs"),
+    *("measuring", "sample_rows", "statistics", "histograms"),
+    *("picture", "pair_pictures", "log_pictures", "trend_pictures", "pictures"),
+    *("check_outcomes", "report_contents", "report_text", "report_json", "report_junit", "report_page", "report_gathering"),
+    *("reports", "stored_values", "check_files", "checks", "check_docs", "table_docs", "spelling_docs"),
+    *("alerts", "alert_webhook", "alert_settings", "alert_events", "alert_delivery"),
+    *("defs.partitions", "defs.config", "defs.metadata", "defs.catalog", "defs.resources", "defs.assets", "defs.checks"),
+    *("defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs.alerts", "defs"),
     *("definitions", "headless", "cli"),
 ]
 DAGSTER = {"defs", "definitions", "headless"}

@@ -1,8 +1,6 @@
 """Reports: counts, what comes first, formats that parse, and hostile strings that stay strings."""
 
-import base64
 import json
-import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -20,8 +18,6 @@ from ft_assets.reports import (
     check_report_json,
     check_report_junit,
     check_report_text,
-    clamp_picture,
-    confidence_picture,
     table_summary_text,
 )
 
@@ -161,42 +157,3 @@ def test_the_summary_of_tables_lines_up() -> None:
         "pair_features       7  48,518        -",
     ]
     assert table_summary_text([]) == "table  days  rows  seconds"
-
-
-def decode_png(markdown: str) -> bytes:
-    match = re.fullmatch(r"!\[[^\]\n]*\]\(data:image/png;base64,([A-Za-z0-9+/=]+)\)", markdown)
-    assert match, markdown[:80]
-    return base64.b64decode(match[1])
-
-
-@pytest.mark.parametrize("window", [(0.0, 1.0), (0.1, 0.3), (5.0, 6.0), (0.0, float("inf"))])
-def test_the_clamp_picture_is_a_small_png(window: tuple[float, float]) -> None:
-    differences = np.random.default_rng(0).normal(0, 0.3, 50_000).astype(np.float32)
-    picture = clamp_picture(differences, *window)
-    assert decode_png(picture).startswith(b"\x89PNG")
-    assert len(picture) < 60_000
-
-
-def test_pictures_of_little_are_drawn_and_of_nothing_are_a_sentence() -> None:
-    nothing = np.array([], dtype=np.float32)
-    assert clamp_picture(nothing, 0, 1) == clamp_picture(np.array([np.nan]), 0, 1)
-    assert clamp_picture(nothing, 0, 1).endswith("no pairs to draw.")
-    assert confidence_picture({"events": (nothing, nothing)}) == "confidence by position: nothing to draw."
-    assert decode_png(clamp_picture(np.array([0.5]), 0, 1))
-    assert decode_png(confidence_picture({"[events]": (np.array([2]), np.array([0.5]))}))
-
-
-def test_the_confidence_picture_is_a_small_png() -> None:
-    places = np.tile(np.arange(1, 31), 100)
-    values = np.random.default_rng(0).random(len(places))
-    picture = confidence_picture({"events": (places, values), "not-events": (places, values / 2)})
-    assert decode_png(picture).startswith(b"\x89PNG")
-    assert len(picture) < 60_000
-
-
-def test_the_confidence_picture_refuses_what_does_not_fit() -> None:
-    one, two = np.ones(1), np.ones(2)
-    with pytest.raises(ValueError, match="positions and confidences of events must have one length, got 1 and 2"):
-        confidence_picture({"events": (one, two)})
-    with pytest.raises(ValueError, match="series must be at most 3, got 4"):
-        confidence_picture(dict.fromkeys("abcd", (one, one)))

@@ -1,0 +1,160 @@
+"""Distributions for pictures, counted in DuckDB: what comes back is a few bins, however many the pairs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ft_assets import queries
+
+if TYPE_CHECKING:
+    import duckdb
+
+BINS = 50  # at most, but for the one that a value on the last edge needs
+WILSON_Z = 1.959963984540054  # of 95 %
+
+
+@dataclass(frozen=True)
+class Bins:
+    """Counts of values: bin k holds those in [k * step, (k + 1) * step).
+
+    Attributes:
+        step: width of every bin.
+        counts: by k.
+    """
+
+    step: float
+    counts: Mapping[int, int]
+
+    def dense(self, first: int, last: int) -> tuple[list[int], list[float]]:
+        """The counts of the bins from ``first`` to ``last``, and their edges, one more."""
+        return (
+            [self.counts.get(k, 0) for k in range(first, last + 1)],
+            [k * self.step for k in range(first, last + 2)],
+        )
+
+
+@dataclass(frozen=True)
+class PairShapes:
+    """How the ranks of pairs, and their differences, are distributed; None where there are no pairs.
+
+    Attributes:
+        pairs: those with two finite ranks.
+        positive, negative: ranks, in the same bins.
+        difference: |positive_rank - negative_rank|.
+        mean_positive, mean_negative: of the ranks.
+        share_ordered_right: pairs whose positive ranks nearer than their negative.
+    """
+
+    pairs: int
+    positive: Bins
+    negative: Bins
+    difference: Bins
+    mean_positive: float | None
+    mean_negative: float | None
+    share_ordered_right: float | None
+
+
+@dataclass(frozen=True)
+class Believed:
+    """The confidences at one position.
+
+    Attributes:
+        is_event: whether of objects that drew an event.
+        position: on the page, from 1.
+        objects: how many.
+        mean, lower_quartile, upper_quartile: of their confidences.
+    """
+
+    is_event: bool
+    position: int
+    objects: int
+    mean: float
+    lower_quartile: float
+    upper_quartile: float
+
+
+def pair_shapes(con: duckdb.DuckDBPyConnection) -> PairShapes:
+    """Bin the pairs of ``pair_features``: a look at the extremes chooses round bins, a second counts."""
+    extent = queries.rows(queries.query(con, "reports/pair_extents"))[0]
+    if not extent["pairs"]:
+        nothing = Bins(1.0, {})
+        return PairShapes(0, nothing, nothing, nothing, None, None, None)
+    step = round_step(extent["lowest_rank"], extent["highest_rank"])
+    wide = round_step(0.0, extent["widest_difference"])
+    counts: dict[str, dict[int, int]] = {"positive": {}, "negative": {}, "difference": {}}
+    sql = queries.read_sql("reports/pair_bins")
+    for what, k, pairs in con.sql(sql, params={"rank_step": step, "difference_step": wide}).fetchall():
+        counts[what][k] = pairs
+    return PairShapes(
+        extent["pairs"],
+        Bins(step, counts["positive"]),
+        Bins(step, counts["negative"]),
+        Bins(wide, counts["difference"]),
+        extent["mean_positive_rank"],
+        extent["mean_negative_rank"],
+        extent["share_ordered_right"],
+    )
+
+
+def clicks_by_position(con: duckdb.DuckDBPyConnection) -> list[tuple[int, int, int]]:
+    """(position, results shown there, those that drew an event), from ``places``."""
+    return [(int(p), int(n), int(c)) for p, n, c in con.sql(queries.read_sql("reports/clicks_by_position")).fetchall()]
+
+
+def confidences_by_position(con: duckdb.DuckDBPyConnection) -> list[Believed]:
+    """Confidences of events and not-events, from ``places`` and ``pair_features``."""
+    return [Believed(**row) for row in queries.rows(queries.query(con, "reports/confidences_by_position"))]
+
+
+def pairs_a_session(con: duckdb.DuckDBPyConnection) -> dict[int, int]:
+    """Sessions by how many pairs they have, from ``sampled_inputs`` and ``pair_features``."""
+    return dict(con.sql(queries.read_sql("reports/pairs_a_session")).fetchall())
+
+
+def round_step(low: float, high: float, bins: int = BINS) -> float:
+    """A bin width of 1, 2 or 5 times a power of ten, so that at most ``bins`` and one cover [low, high].
+
+    Example:
+        >>> round_step(-0.31, 0.92), round_step(0.0, 0.0), round_step(0, 730)
+        (0.05, 1.0, 20.0)
+    """
+    extent = high - low
+    if not extent > 0:
+        return 1.0
+    exponent = math.floor(math.log10(extent / bins))
+    for factor in (1, 2, 5, 10):
+        step = float(f"{factor}e{exponent}")
+        if extent / step <= bins:
+            return step
+    raise AssertionError(f"no step of ten covers {extent}")  # a step of 10 ** (exponent + 1) always does
+
+
+def wilson_interval(hits: int, of: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share (Wilson 1927): sound also for few cases and for shares of 0 and 1.
+
+    Raises:
+        ValueError: of nothing, or of fewer than hits.
+
+    Example:
+        >>> [round(end, 3) for end in wilson_interval(0, 10)]
+        [0.0, 0.278]
+    """
+    if not 0 <= hits <= of or of == 0:
+        raise ValueError(f"a share needs 0 <= hits <= of and of > 0, got {hits} of {of}")
+    share, z = hits / of, WILSON_Z
+    middle = (share + z * z / (2 * of)) / (1 + z * z / of)
+    half = z / (1 + z * z / of) * math.sqrt(share * (1 - share) / of + z * z / (4 * of * of))
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
+def median_of(counts: Mapping[int, int]) -> int | None:
+    """The lower median of values counted; None of none."""
+    half, so_far = sum(counts.values()) / 2, 0
+    for value in sorted(counts):
+        so_far += counts[value]
+        if so_far >= half:
+            return value
+    return None

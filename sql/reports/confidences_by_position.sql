@@ -1,0 +1,46 @@
+-- Mean and quartiles of the confidences at each position: of objects, each once, at the first place of their parts.
+-- Quartiles are in steps of 1/200, so that memory does not grow with the pairs. Of pairs across sessions the positive
+-- counts alone: the session of the negative is not told.
+-- Reads places, pair_features.
+with objects as (
+    select session_id, object_id, min(position) as position
+    from places
+    group by session_id, object_id
+),
+believed as (
+    select distinct true as is_event, session_id, positive_id as object_id, positive_confidence as confidence
+    from pair_features
+    union all
+    select distinct false, session_id, negative_id, negative_confidence
+    from pair_features
+    where pairing = 'session'
+),
+levels as (
+    select
+        b.is_event,
+        o.position,
+        round(b.confidence * 200)::bigint as level,
+        count(*) as objects,
+        sum(b.confidence) as total
+    from believed as b
+    join objects as o using (session_id, object_id)
+    where isfinite(b.confidence)
+    group by all
+),
+reached as (
+    select
+        *,
+        sum(objects) over (partition by is_event, position order by level) as so_far,
+        sum(objects) over (partition by is_event, position) as in_all
+    from levels
+)
+select
+    is_event,
+    position,
+    sum(objects)::bigint as objects,
+    sum(total) / sum(objects) as mean,
+    min(level) filter (where so_far * 4 >= in_all) / 200 as lower_quartile,
+    min(level) filter (where so_far * 4 >= in_all * 3) / 200 as upper_quartile
+from reached
+group by is_event, position
+order by is_event, position

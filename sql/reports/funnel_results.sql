@@ -1,0 +1,41 @@
+-- Every logged result, counted by why it is not in fine_tuning_inputs; '' where it is.
+-- Reads search_sessions, flags, fine_tuning_inputs, items.
+with listed as (
+    select session_id, unnest(results).item_id as item_id
+    from search_sessions
+),
+flagged as (
+    select count(*) as results from listed where session_id in (select session_id from flags)
+),
+entries as (
+    select session_id, item_id, count(*) as times
+    from listed
+    where session_id not in (select session_id from flags)
+    group by session_id, item_id
+),
+ready as (
+    select session_id, unnest(item_ids) as item_id from fine_tuning_inputs
+),
+fates as (
+    select
+        case
+            when r.item_id is not null then ''
+            when i.item_id is null then 'no text in the catalogue'
+            else 'not made yet'
+        end as reason,
+        e.times
+    from entries as e
+    left join ready as r on r.session_id = e.session_id and r.item_id = e.item_id
+    left join items as i on i.item_id = e.item_id
+),
+counted as (
+    select reason, count(*)::bigint as results from fates group by reason
+    union all
+    select 'shown twice in one list', coalesce(sum(times - 1), 0)::bigint from fates
+    union all
+    select 'of flagged sessions', results::bigint from flagged
+)
+select reason, results
+from counted
+where results > 0
+order by results desc, reason

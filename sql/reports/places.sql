@@ -1,0 +1,20 @@
+-- The place of every result on its page, from 1, with its object and whether it drew an event. A list that names an item
+-- twice showed it at its first place. Results without a text have their place and are not here.
+-- Reads search_sessions, fine_tuning_inputs.
+with listed as (
+    select session_id, unnest(results).item_id as item_id, generate_subscripts(results, 1) as position
+    from search_sessions
+    where session_id in (select session_id from fine_tuning_inputs)
+),
+first_places as (
+    select session_id, item_id, min(position)::bigint as position
+    from listed
+    group by session_id, item_id
+),
+ready as (
+    select session_id, unnest(item_ids) as item_id, unnest(object_ids) as object_id, unnest(clicked) as clicked
+    from fine_tuning_inputs
+)
+select session_id, item_id, object_id, position, clicked
+from ready
+join first_places using (session_id, item_id)
