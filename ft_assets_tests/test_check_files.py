@@ -166,7 +166,7 @@ def test_a_threshold_that_is_none_is_refused_by_name(tmp_path: Path, values: dic
 def test_a_step_or_a_setting_of_checks_that_is_none_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump({"ops": {"pairs_checks": {"config": {}}}}))
-    with pytest.raises(ValueError, match="ops may name ingestion, .*pair_features_checks.*, got"):
+    with pytest.raises(ValueError, match=r"ops may name ingestion, .*pair_features_checks.*, got"):
         read_config(path)
     path.write_text(yaml.safe_dump({"ops": {"pair_features_checks": {"config": {"least": 0.6}}}}))
     with pytest.raises(ValueError, match="pair_features_checks has the settings parameters; got least"):
