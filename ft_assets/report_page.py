@@ -10,19 +10,24 @@ import base64
 import json
 import re
 from collections.abc import Collection, Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ft_assets.check_outcomes import CheckOutcome, group_outcomes, plain, worst_state, writable
 from ft_assets.picture import Picture
 from ft_assets.report_contents import Report, days_text, value_text
+
+if TYPE_CHECKING:
+    import jinja2
 
 EXAMPLES_SHOWN = 5
 DAYS_IN_FULL = 3  # of a check that did not pass; further days are named
 PROBLEMS_ON_TOP = 5
 DAY_COLUMNS = 31  # with more days, the days that did not pass are named
 CELL = 300
+TOLD_IN_TABLES = ("records_by_fate", "rows_through_the_stages")  # pictures of what the page has as a table with bars
 # colour alone does not tell everybody
 _MARKS = {"passed": "\u2713", "failed": "\u2717", "not_run": "\u2013", "warned": "!"}
 _WORDS = {"passed": "passed", "failed": "failed", "not_run": "not run", "warned": "warning"}
@@ -46,6 +51,11 @@ def report_html(report: Report) -> str:
     Returns:
         A whole HTML document without a final newline.
     """
+    return writable(_template().render(_parts(report)))
+
+
+@cache
+def _template() -> jinja2.Template:
     import jinja2  # only this page needs it
 
     environment = jinja2.Environment(
@@ -58,10 +68,9 @@ def report_html(report: Report) -> str:
     environment.globals |= {
         "cell": _cell, "days_text": days_text, "text": value_text, "words": _spaced, "span_of": _span,
         "day_heading": _day_heading, "marks": _MARKS, "words_of": _WORDS, "titles": _TITLES,
-        "days_in_full": DAYS_IN_FULL, "examples_shown": EXAMPLES_SHOWN,
-        "problems_on_top": PROBLEMS_ON_TOP,
+        "days_in_full": DAYS_IN_FULL, "examples_shown": EXAMPLES_SHOWN, "problems_on_top": PROBLEMS_ON_TOP,
     }  # fmt: skip
-    return writable(environment.get_template("report_page.html.j2").render(_parts(report)))
+    return environment.get_template("report_page.html.j2")
 
 
 def _parts(report: Report) -> dict[str, Any]:
@@ -74,7 +83,7 @@ def _parts(report: Report) -> dict[str, Any]:
         "span": days_text(report.days),
         "units": [list(stages) for _, stages in groupby(report.stages, key=lambda stage: stage.unit)],
         "numbers": list(report.day_numbers[-DAY_COLUMNS:]),
-        "pictures": [_picture(picture) for picture in report.pictures],
+        "pictures": [_picture(each) for each in report.pictures if each.name not in TOLD_IN_TABLES],
         "problems": report.problems,
         "problem_of": lambda outcome: problem_of[id(outcome)],
         "tables": [(table, [_grid_row(days, problem_of) for _, days in checks]) for table, checks in _in_order(report)],
