@@ -42,6 +42,7 @@ class DayRows:
         made_from: version of every table that is read.
         configuration: what the rows are made with.
         model: fingerprint of the model, where one scored the rows.
+        device: the torch device that they are computed on, where one is.
     """
 
     batches: Batches
@@ -49,6 +50,7 @@ class DayRows:
     made_from: dict[str, int]
     configuration: dict[str, Any] = field(default_factory=dict)
     model: str | None = None
+    device: str | None = None
 
     def made_with(self, configuration: dict[str, Any]) -> DayRows:
         """The same, stating its configuration."""
@@ -267,7 +269,7 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
             if not settings.not_irrelevant_only:
                 yield from counted(day.irrelevant_pairs(), counts)
 
-    return DayRows(batches, counts, versions(inputs, items, vectors), model=model)
+    return DayRows(batches, counts, versions(inputs, items, vectors), model=model, device=settings.device)
 
 
 @dataclass(frozen=True)

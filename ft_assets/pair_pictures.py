@@ -31,7 +31,7 @@ NO_PAIRS = "There are no pairs to draw."
 def ranks_picture(shapes: PairShapes) -> Picture:
     """Draw how the model ranks the positives and the negatives of all pairs, one over the other."""
     name = "ranks_of_pairs"
-    if shapes.share_ordered_right is None:
+    if shapes.share_ordered_right is None or shapes.mean_positive is None or shapes.mean_negative is None:
         return Picture(name, "Ranks of the pairs", NO_PAIRS, None)
     title = f"{percent(shapes.share_ordered_right)} of {number(shapes.pairs, 'pairs')} rank the positive nearer"
     figure = new_figure(title, height=3.1)

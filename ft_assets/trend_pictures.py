@@ -23,7 +23,7 @@ PANELS: tuple[tuple[str, dict[str, str]], ...] = (
     ("pairs outside the window", {"share_clamped": ""}),
     ("positive ranks nearer", {"share_ordered_right": ""}),
     ("mean rank", {"mean_positive_rank": "positives", "mean_negative_rank": "negatives"}),
-    ("mean confidence", {"mean_positive_confidence": "events", "mean_negative_confidence": "not-events"}),
+    ("confidence", {"mean_positive_confidence": "events", "mean_negative_confidence": "not-events"}),
 )
 SHARES = ("share_irrelevant", "click_rate", "share_results_without_text", "share_clamped", "share_ordered_right")
 

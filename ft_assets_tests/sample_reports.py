@@ -27,7 +27,14 @@ OUTCOMES = [
     ),
 ]
 NOT_RUN_YET = CheckOutcome(
-    "sampled_inputs", "all_there", DAYS[2], False, "ERROR", True, NOT_RUN.format(run_id="run-7") + "Nobody is lost.", run_id="run-7"
+    "sampled_inputs",
+    "all_there",
+    DAYS[2],
+    False,
+    "ERROR",
+    True,
+    NOT_RUN.format(run_id="run-7") + "Nobody is lost.",
+    run_id="run-7",
 )
 REPORT = Report(
     outcomes=OUTCOMES,

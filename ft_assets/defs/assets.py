@@ -15,6 +15,7 @@ from ft_assets.defs.config import ClampConfig, FlagsConfig, IngestionConfig, Inp
 from ft_assets.defs.metadata import ingestion_results, table_metadata, text_vectors_result
 from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
 from ft_assets.lake import Home, Slice
+from ft_assets.measuring import measured
 
 if TYPE_CHECKING:
     from ft_assets.ingestion import Settings
@@ -60,14 +61,15 @@ def ingestion(
     from ft_assets.ingestion import ingest, named_files
 
     files = named_files(home.lake, home.home.landing, config.files)
-    done = ingest(home.lake, files, {"run_id": context.run.run_id}, ingestion_settings(config, home.home))
+    with measured() as cost:
+        done = ingest(home.lake, files, {"run_id": context.run.run_id}, ingestion_settings(config, home.home))
     done.unread.update(dict.fromkeys(set(config.files) - {file.name for file in files}, "it is not in the landing place"))
     for name, problem in done.unread.items():
         context.log.warning(f"{name} was left for the next ingestion: {problem}")
     context.instance.add_dynamic_partitions(
         str(partitions.SESSION_DATE.name), [partitions.key(day) for day in done.affected_days]
     )
-    yield from ingestion_results(home.lake, done)
+    yield from ingestion_results(home.lake, done, cost)
 
 
 @dg.asset(**_daily(schemas.FLAGGED_SESSIONS, {"deltalake", "duckdb"}))
@@ -106,13 +108,20 @@ def text_vectors(
     context: dg.AssetExecutionContext, sampled_inputs: Slice, items: Slice, home: HomeResource, encoder: EncoderResource
 ) -> dg.MaterializeResult[Any]:
     """A vector for every text the day needs; a text that has one is not encoded again."""
-    day, model = partitions.day(context.partition_key), encoder.load()
-    made_from = engine.versions(sampled_inputs, items)
-    provenance = provenance_of(day, made_from, encoder.configuration, model.fingerprint)
-    done = engine.text_vectors(
-        home.lake, sampled_inputs, items, model, provenance, lambda q, i: context.log.info(f"encoded {q} queries, {i} items")
-    )
-    return text_vectors_result(home.lake, done, made_from, encoder.configuration, model.fingerprint)
+    day, made_from = partitions.day(context.partition_key), engine.versions(sampled_inputs, items)
+    with measured(encoder.torch_device) as cost:
+        with cost.part("loading_model"):
+            model = encoder.load()
+        provenance = provenance_of(day, made_from, encoder.configuration, model.fingerprint)
+        done = engine.text_vectors(
+            home.lake,
+            sampled_inputs,
+            items,
+            model,
+            provenance,
+            lambda q, i: context.log.info(f"encoded {q} queries, {i} items"),
+        )
+    return text_vectors_result(home.lake, done, made_from, encoder.configuration, model.fingerprint, cost)
 
 
 @dg.asset(**_daily(schemas.PAIR_FEATURES, {"deltalake", "pytorch"}, pool=GPU_POOL))

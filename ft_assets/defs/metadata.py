@@ -10,9 +10,14 @@ import dagster as dg
 
 import ft_assets
 from ft_assets import queries, schemas
+from ft_assets.books import FATES, REASONS
 from ft_assets.checks import PAIR_TABLES
 from ft_assets.engine import Encoded
 from ft_assets.lake import Lake
+from ft_assets.log_pictures import records_picture
+from ft_assets.measuring import Measured
+from ft_assets.pictures import pictures_of_table
+from ft_assets.sample_rows import sample_columns, sample_rows
 
 SHOWN_FILES = 100
 
@@ -21,37 +26,55 @@ if TYPE_CHECKING:
 
 
 def table_metadata(table: schemas.Table) -> dict[str, Any]:
-    """The columns, where Dagster's UI looks for them."""
+    """The columns with their units, where Dagster's UI looks for them."""
     columns = [
         dg.TableColumn(
             column["name"],
             column["type"],
             column["description"],
-            constraints=dg.TableColumnConstraints(nullable=column["nullable"]),
+            constraints=dg.TableColumnConstraints(nullable=column["nullable"], unique=table.key == (column["name"],)),
+            tags={"unit": column["unit"]} if column["unit"] else {},
         )
         for column in schemas.column_metadata(table)
     ]
     return {"dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
-def pair_metadata(lake: Lake, name: str, day: dt.date, configuration: dict[str, Any]) -> dict[str, Any]:
-    """Numbers over a day's pairs, which the UI plots over the days, and a picture of the clamp window."""
-    if name not in PAIR_TABLES:
-        return {}
-    with queries.session({"pairs": lake.slice(name, day)}) as con:
-        numbers = queries.rows(queries.query(con, "reports/pair_statistics"))[0]
-    metadata: dict[str, Any] = {key: value for key, value in numbers.items() if value is not None}
-    if name == schemas.FINE_TUNING_FEATURES.name:
-        from ft_assets.reports import clamp_picture
+def day_metadata(lake: Lake, name: str, day: dt.date) -> dict[str, Any]:
+    """A day of a table as it is stored: numbers, which the UI plots over the days, its pictures, and a few rows.
 
-        with queries.session({"pairs": lake.slice(schemas.PAIR_FEATURES.name, day)}) as con:
-            differences = queries.query(con, "reports/pair_differences").to_arrow_table()["difference"].to_numpy()
-        low, high = configuration["min_abs_difference_threshold"], configuration["max_abs_difference_threshold"]
-        metadata["clamp_window"] = dg.MetadataValue.md(clamp_picture(differences, low, high))
+    The rows are written by then. What cannot be drawn of them is said, and no reason to fail: the checks, which stand
+    behind a materialization, say what is wrong with the rows. (The error's own words may hold values of the rows.)
+    """
+    metadata: dict[str, Any] = {}
+    try:
+        if name in PAIR_TABLES:
+            metadata.update(_pair_numbers(lake, name, day))
+        for picture in pictures_of_table(lake, name, day):
+            metadata[picture.name] = dg.MetadataValue.md(picture.markdown())
+        metadata.update(sample_metadata(lake, name, day))
+    except Exception as error:
+        metadata["not_drawn"] = f"{type(error).__name__}: the rows cannot be drawn as they are; see the checks"
     return metadata
 
 
-def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResult[Any]]:
+def _pair_numbers(lake: Lake, name: str, day: dt.date) -> dict[str, Any]:
+    with queries.session({"pairs": lake.slice(name, day)}) as con:
+        numbers = queries.rows(queries.query(con, "reports/pair_statistics"))[0]
+    return {key: value for key, value in numbers.items() if value is not None}
+
+
+def sample_metadata(lake: Lake, name: str, day: dt.date | None = None) -> dict[str, Any]:
+    """A few rows, without what is personal; nothing where there are none."""
+    rows = sample_rows(lake, name, day)
+    if not rows:
+        return {}
+    columns = [dg.TableColumn(column.name, schemas.type_name(column.type)) for column in sample_columns(schemas.TABLES[name])]
+    schema = dg.TableSchema(columns=columns)
+    return {"sample_rows": dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema)}
+
+
+def ingestion_results(lake: Lake, done: Ingested, cost: Measured) -> Iterator[dg.MaterializeResult[Any]]:
     """One result per table of the log, each with the books of the whole ingestion; plain numbers, so that the UI plots them."""
     books = done.as_metadata()
     books.update({name: _first(books[name]) for name in ("files", "copies", "unread")})
@@ -59,6 +82,7 @@ def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResu
     books["waiting"], books["waiting_rows"] = done.books.accepted["waiting events"], lake.slice("waiting_records").row_count
     books["released_events"] = done.released.total()
     books["books_by_file"] = dg.MetadataValue.table(_book_records(done), _BOOK_SCHEMA)
+    books.update(cost.as_metadata())
     added = {**done.rows, schemas.INGESTED_FILES.name: len(done.files)}
     for table in (table for table in schemas.TABLES.values() if not table.daily):
         state = lake.slice(table.name)
@@ -66,6 +90,9 @@ def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResu
             asset_key=table.name,
             metadata={
                 **books,
+                **(_reasons(done) if table.name == schemas.REJECTED_RECORDS.name else {}),
+                **(_picture_of_records(done) if table.name == schemas.INGESTED_FILES.name else {}),
+                **sample_metadata(lake, table.name),
                 "rows_added": added.get(table.name, 0),
                 "dagster/row_count": state.row_count,
                 "dagster/uri": lake.uri(table.name),
@@ -74,6 +101,21 @@ def ingestion_results(lake: Lake, done: Ingested) -> Iterator[dg.MaterializeResu
                 "code_version": ft_assets.__version__,
             },
         )
+
+
+def _reasons(done: Ingested) -> dict[str, int]:
+    """Every reason with its records, those of none too: the UI plots a number that is there every time."""
+    return {f"rejected_{reason}": done.books.rejected[reason] for reason in REASONS}
+
+
+def _picture_of_records(done: Ingested) -> dict[str, Any]:
+    """What became of the records of this ingestion."""
+    books: dict[str, Any] = {"files": len(done.files), "records": done.books.read}
+    for fate in FATES:
+        books[fate] = done.books.of(fate).total()
+        books["rejected_by_reason" if fate == "rejected" else f"{fate}_by_kind"] = done.books.of(fate)
+    picture = records_picture(books)
+    return {picture.name: dg.MetadataValue.md(picture.markdown())}
 
 
 def _first(named: list[str] | dict[str, str]) -> list[str] | dict[str, str]:
@@ -102,18 +144,20 @@ def _book_records(done: Ingested) -> list[dg.TableRecord]:
 
 
 def text_vectors_result(
-    lake: Lake, done: Encoded, made_from: dict[str, int], configuration: dict[str, Any], model: str
+    lake: Lake, done: Encoded, made_from: dict[str, int], configuration: dict[str, Any], model: str, cost: Measured
 ) -> dg.MaterializeResult[Any]:
-    """What was needed, what was encoded, how fast."""
+    """What was needed, what was encoded and what was there already, how fast, on what."""
     encoded = sum(done.encoded.values())
+    counts: dict[str, int] = {}
+    for role, name in (("query", "query_texts"), ("item", "item_texts")):
+        texts, now = done.texts[role], done.encoded[role]  # type: ignore[index] # a role is one of the two
+        counts |= {name: texts, f"{name}_encoded": now, f"{name}_reused": texts - now}
     return dg.MaterializeResult(
         metadata={
-            "query_texts": done.texts["query"],
-            "item_texts": done.texts["item"],
-            "query_texts_encoded": done.encoded["query"],
-            "item_texts_encoded": done.encoded["item"],
+            **counts,
             "seconds_encoding": round(done.seconds, 3),
             "texts_per_second": round(encoded / done.seconds, 1) if encoded else 0.0,
+            **cost.as_metadata(),
             "dagster/uri": lake.uri(schemas.TEXT_VECTORS.name),
             "table_version": done.version,
             "model": model,

@@ -13,9 +13,10 @@ from pydantic import Field
 import ft_assets
 from ft_assets import lineage
 from ft_assets.defs import partitions
-from ft_assets.defs.metadata import pair_metadata
+from ft_assets.defs.metadata import day_metadata
 from ft_assets.engine import DayRows
 from ft_assets.lake import Home, Lake, Slice
+from ft_assets.measuring import measured
 
 if TYPE_CHECKING:
     from ft_assets.encoders import Encoder
@@ -91,10 +92,12 @@ class LakeIOManager(dg.IOManager):
         """Replace the day in one commit that says what it was made from."""
         name, day = context.asset_key.path[-1], partitions.day(context.asset_partition_key)
         provenance = provenance_of(day, obj.made_from, obj.configuration, obj.model)
-        commit = self.home.lake.replace_day(name, day, obj.batches, provenance)
+        with measured(obj.device) as cost:
+            commit = self.home.lake.replace_day(name, day, obj.batches, provenance)
         context.add_output_metadata(
             {
-                **pair_metadata(self.home.lake, name, day, obj.configuration),
+                **day_metadata(self.home.lake, name, day),
+                **cost.as_metadata(),
                 **{count: int(value) for count, value in obj.counts.items()},
                 "dagster/partition_row_count": commit.rows,
                 "dagster/uri": self.home.lake.uri(name),

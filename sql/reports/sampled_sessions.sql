@@ -11,9 +11,9 @@ objects as (
 counted as (
     select
         session_id,
-        count_if(clicked)::bigint as events,
-        count_if(not clicked)::bigint as not_events,
-        count_if(kept and not clicked)::bigint as not_events_kept
+        count(*) filter (where clicked)::bigint as events,
+        count(*) filter (where not clicked)::bigint as not_events,
+        count(*) filter (where kept and not clicked)::bigint as not_events_kept
     from objects
     group by session_id
 )
