@@ -134,7 +134,9 @@ def check_in(table: str, name: str, sql: str) -> Check:
     words = " ".join(line for line in comment[:-1] if not line.startswith(WORD))
     description, _, remedy = (part.strip() for part in words.partition(TO_DO))
     if not description or not remedy:
-        raise ValueError(f"{file} must begin with a comment that says its rule, then '-- {TO_DO} ...', what to do when it fails")
+        raise ValueError(
+            f"{file} must begin with a comment that says its rule, then '-- {TO_DO} ...', what to do when it fails"
+        )
     defaults, blocking = defaults_in(comment, file), header[1] == "blocks"
     check_used(file, used_in(body), defaults, without=FACTS.get(table, ()))
     if blocking and defaults:

@@ -7,9 +7,11 @@ each table is opened once, so they look at one version of it, in one DuckDB sess
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +20,6 @@ from ft_assets.check_files import FACTS, Check, Read, checks
 from ft_assets.lake import Lake, Slice
 from ft_assets.parameters import filled
 from ft_assets.reports import CheckOutcome
-from ft_assets.schemas import table_named
 from ft_assets.stored_values import PAIR_TABLES
 
 if TYPE_CHECKING:
@@ -134,11 +135,13 @@ class StoredTable:
     def _taken(self, check: Check, *, has_numbers: bool) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
         shown = self._con.table("violations")
         if personal := PERSONAL.intersection(shown.columns):
-            raise ValueError(f"sql/{check.sql}.sql must not select {', '.join(sorted(personal))}: what it shows is kept for ever")
-        numbers = queries.rows(self._con.table("numbers"))[0] if has_numbers else {}
+            raise ValueError(
+                f"sql/{check.sql}.sql must not select {', '.join(sorted(personal))}: what it shows is kept for ever"
+            )
+        numbers = _rows(self._con.table("numbers"))[0] if has_numbers else {}
         rows = int(self._con.sql("select count(*) from violations").fetchall()[0][0])
-        examples = queries.rows(self._con.sql(f"from violations limit {EXAMPLES}"))
-        return rows, examples, {name: value for name, value in numbers.items() if value is not None}
+        examples = _rows(self._con.sql(f"from violations limit {EXAMPLES}"))
+        return rows, examples, {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
 
     @cached_property
     def _con(self) -> duckdb.DuckDBPyConnection:
@@ -175,6 +178,17 @@ class StoredTable:
         return {check.table: newest, **{view.table: self._slice(view).version for view in check.views}}
 
 
+def _rows(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
+    """Rows with plain numbers: what DuckDB counts comes as decimals."""
+    return [
+        {
+            name: (int(value) if value == int(value) else float(value)) if isinstance(value, Decimal) else value
+            for name, value in row.items()
+        }
+        for row in queries.rows(relation)
+    ]
+
+
 def run_check(lake: Lake, check: Check, day: dt.date | None, parameters: Mapping[str, Any] | None = None) -> CheckOutcome:
     """Check a table, or a day of it, as stored.
 
@@ -201,9 +215,7 @@ def thresholds(table: str, given: Mapping[str, Mapping[str, Any]]) -> dict[str, 
     return {name: filled(f"{table}/{name}", known[name].parameters, values) for name, values in given.items()}
 
 
-def parameters_of(
-    lake: Lake, table: str, day: dt.date | None, commit: lineage.DayCommit | None = None
-) -> dict[str, Any]:
+def parameters_of(lake: Lake, table: str, day: dt.date | None, commit: lineage.DayCommit | None = None) -> dict[str, Any]:
     """What a day was made with, from the table's own log: the facts that its checks may ask for.
 
     Args:

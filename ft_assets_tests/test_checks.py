@@ -16,12 +16,11 @@ import pytest
 from deltalake import write_deltalake
 from deltalake.transaction import AddAction
 
-from ft_assets import engine, flags, schemas
-from ft_assets.checks import Check, checks, parameters_of, run_check
-from ft_assets.encoders import load_encoder
+from ft_assets import engine, schemas
+from ft_assets.checks import FACTS, TARGETS, Check, StoredTable, checks, parameters_of, run_check
+from ft_assets.engine import PairSettings
 from ft_assets.lake import Lake
 from ft_assets.reports import CheckOutcome
-from ft_assets.rules import rulebook
 from ft_assets_tests.builders import (
     DAY,
     NEXT_DAY,
@@ -30,74 +29,30 @@ from ft_assets_tests.builders import (
     flag,
     ingested_file,
     inputs,
-    item,
     make_lake,
     pair,
-    part,
+    put_day,
     rejected,
     session,
+    slice_of,
     table_of,
     text_hash,
     vector,
     waiting,
 )
+from ft_assets_tests.sound_day import LOG_FILE, NOW, UBI_FILE, WINDOW, sound_day
+from ft_assets_tests.test_check_statistics import STATISTICAL
 
 Row = dict[str, Any]
 Rows = list[Row]
 NAN = float("nan")
-NOW, LONG_AGO = dt.datetime.now(dt.UTC), dt.datetime(2020, 1, 1, tzinfo=dt.UTC)  # what waits is compared with the clock
-LOG_FILE, UBI_FILE = "embedding_studio/a.ndjson", "ubi/a.ndjson"
-WINDOW = {"min_abs_difference_threshold": 0.0, "max_abs_difference_threshold": 10.0}
+PERSONAL_WORDS = ("query of", "Spider", "{}")  # in the sound day: queries as typed, an agent, a raw line
+LONG_AGO = dt.datetime(2020, 1, 1, tzinfo=dt.UTC)
 
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """A sound day, made as the assets make it: parts, a thinned session, irrelevant ones, flagged ones."""
-    shown = ["a1", "b", "a2", "c", "d", "e"]
-    sessions = [session("s1", shown), session("s2", shown[1:]), session("s3", ["e", "f"])]
-    # Enough of them that one may be flagged in shadow mode and one be left out.
-    sessions += [session(f"t{n:02}", ["e", "f"], user_agent="" if n else "A Spider") for n in range(28)]
-    # One shows something without a text, on which its only click fell; the lists of the day are long enough for one such.
-    sessions += [session("t28", ["e", "no text"]), session("z of the next day", ["e"], day=NEXT_DAY)]
-    events = [event("t28", "no text"), event("s1", "a2"), event("s2", "c"), event("t01", "e"), event("t01", "f")]
-    lake = make_lake(
-        tmp_path_factory.mktemp("sound"),
-        search_sessions=table_of("search_sessions", sessions),
-        session_events=table_of("session_events", events),
-        items=table_of("items", [item(name, None, name[0]) for name in [*shown, "f"]]),
-        waiting_records=table_of("waiting_records", [waiting("s9", "a1", ingested_at=NOW)]),
-        session_parts=table_of("session_parts", [part("u1", ingested_at=NOW)]),
-        ingested_files=table_of(
-            "ingested_files",
-            [
-                ingested_file(
-                    LOG_FILE, fates={"accepted": {"sessions": len(sessions), "events": len(events), "waiting events": 1}}
-                ),
-                ingested_file(UBI_FILE, fates={"accepted": {"queries": 1}, "no_interest": {"filter": 2}}, headers=3, lines=6),
-                ingested_file("items/a.ndjson", fates={"accepted": {"items": 7}, "duplicate": {"items": 1}}),
-            ],
-        ),
-    )
-    encoder, items = load_encoder("hashing:32"), lake.slice("items")
-
-    def keep(name: str, made: engine.DayRows, **configuration: Any) -> Any:
-        facts = {"session_date": str(DAY), "made_from": made.made_from, "configuration": configuration, "model": made.model}
-        facts = {key: value for key, value in facts.items() if value is not None}
-        lake.replace_day(name, DAY, made.batches, facts)
-        return lake.slice(name, DAY)
-
-    log = lake.slice("search_sessions", DAY), lake.slice("session_events")
-    rules = rulebook(["listed_agent"], {"every_result_clicked": {"results": 2}}, agents=["spider"])
-    flagged = keep("flagged_sessions", flags.flagged_sessions(*log, rules))
-    made = keep("fine_tuning_inputs", engine.fine_tuning_inputs(*log, items, flagged, ["click"]), event_types=["click"])
-    made = keep("sampled_inputs", engine.sampled_inputs(made, 0.5, 0), negative_downsampling_factor=0.5, seed=0)
-    facts = {"session_date": str(DAY), "made_from": {}, "configuration": {}, "model": encoder.fingerprint}
-    engine.text_vectors(lake, made, items, encoder, facts)
-    settings = engine.PairSettings(confidence="windowed", not_irrelevant_only=False)
-    made = engine.pair_features(made, items, lake.slice("text_vectors"), encoder.fingerprint, settings)
-    made = keep("pair_features", made, ranker="cosine", not_irrelevant_only=False)
-    keep("fine_tuning_features", engine.fine_tuning_features(made, *WINDOW.values()), **WINDOW)
-    return lake
+    return sound_day(tmp_path_factory.mktemp("sound"))
 
 
 @pytest.fixture
@@ -106,9 +61,12 @@ def lake(template: Lake, tmp_path: Path) -> Lake:
     return Lake(str(tmp_path / "lake"))
 
 
+def day_of(table: str) -> dt.date | None:
+    return DAY if schemas.TABLES[table].daily else None
+
+
 def outcome_of(lake: Lake, check: Check) -> CheckOutcome:
-    day = DAY if schemas.TABLES[check.table].daily else None
-    return run_check(lake, check, day, parameters_of(lake, check.table, day))
+    return run_check(lake, check, day_of(check.table))
 
 
 def store(lake: Lake, name: str, rows: pa.Table) -> None:
@@ -150,6 +108,15 @@ def more(*added: Row) -> Callable[[Rows], Rows]:
     return lambda rows: [*rows, *added]
 
 
+def every(**values: Any) -> Callable[[Rows], Rows]:
+    return lambda rows: [row | values for row in rows]
+
+
+def without_first(rows: Rows, pairing: str) -> Rows:
+    gone = next(at for at, row in enumerate(rows) if row["pairing"] == pairing)
+    return [row for at, row in enumerate(rows) if at != gone]
+
+
 def again(rows: Rows) -> Rows:
     return [*rows, rows[0]]
 
@@ -170,6 +137,14 @@ PLANTS = [
     Plant("search_sessions/date_is_of_started_at", first(started_at=dt.datetime(2026, 11, 1, 23, 59, 59, tzinfo=dt.UTC))),
     Plant("search_sessions/sessions_are_unique", again),
     Plant("search_sessions/sessions_are_unique", more(session("s1", ["z"], day=NEXT_DAY))),
+    *(Plant("search_sessions/results_are_sound", first(results=spoil))
+      for spoil in (
+          lambda r: [{"item_id": None, "rank": None}, *r],
+          lambda r: [{"item_id": "", "rank": None}, *r],
+          lambda r: [r[0], *r],
+          lambda r: [{**r[0], "rank": NAN}, *r[1:]],
+          lambda r: [{**r[0], "rank": float("-inf")}, *r[1:]],
+      )),
     Plant("session_events/required_values_are_there", first(event_type=None)),
     Plant("session_events/events_are_unique", again),
     Plant("session_events/sessions_are_known", more(event("lost", "a"))),
@@ -182,6 +157,7 @@ PLANTS = [
     Plant("waiting_records/events_wait_once", more(waiting("s1", "a2", ingested_at=NOW))),  # it is an event already
     Plant("waiting_records/nothing_waits_for_long", first(ingested_at=LONG_AGO), blocking=False),
     Plant("session_parts/required_values_are_there", first(source_file=None)),
+    Plant("session_parts/parts_are_unique", again),
     Plant("session_parts/sessions_become_whole", first(ingested_at=LONG_AGO), blocking=False),
     Plant("ingested_files/required_values_are_there", more(COPY | {"format": None})),
     *(Plant("ingested_files/records_are_accounted_for", more(COPY | values))
@@ -210,9 +186,10 @@ PLANTS = [
     Plant("flagged_sessions/sessions_are_of_the_day", more(flag("unknown"))),
     Plant("flagged_sessions/sessions_are_of_the_day", more(flag("z of the next day"))),
     Plant("flagged_sessions/few_sessions_are_flagged", more(flag("s2"), flag("s3", is_enforced=True)), blocking=False),
-    Plant("fine_tuning_inputs/enforced_sessions_are_left_out", more(inputs("t00", ["b"]))),
+    Plant("fine_tuning_inputs/enforced_sessions_are_left_out", more(inputs("t00", ["b"])), ("sessions_reconcile",)),
     Plant("fine_tuning_inputs/required_values_are_there", first(query_text=None)),
-    Plant("fine_tuning_inputs/irrelevant_means_no_event", first(clicked=lambda c: [False] * len(c))),
+    Plant("fine_tuning_inputs/irrelevant_means_no_event", first(clicked=lambda c: [False] * len(c)),
+          ("clicks_agree_with_events", "weights_agree_with_clicks")),
     Plant("fine_tuning_inputs/irrelevant_means_no_event", first(is_irrelevant=True)),
     Plant("fine_tuning_inputs/irrelevant_means_no_event", lambda rows: [row | {"is_irrelevant": False} for row in rows]),
     # Something was removed of it, but no event fell on that.
@@ -223,7 +200,7 @@ PLANTS = [
     *(Plant("fine_tuning_inputs/lists_are_aligned", first(**{name: lambda v: v[:-1]}))
       for name in ("item_ids", "object_ids", "ranks", "event_weight")),
     Plant("fine_tuning_inputs/lists_are_aligned", first(clicked=lambda v: [*v, True])),
-    Plant("fine_tuning_inputs/lists_are_aligned", more(inputs("x", []))),
+    Plant("fine_tuning_inputs/lists_are_aligned", more(inputs("x", [])), ("sessions_reconcile",)),
     *(Plant("fine_tuning_inputs/lists_hold_no_nulls", first(**{name: last_null}))
       for name in ("object_ids", "clicked", "event_weight", "item_ids")),
     Plant("fine_tuning_inputs/lists_hold_no_nulls", first(ranks=lambda v: [*v[:-1], NAN])),
@@ -231,9 +208,17 @@ PLANTS = [
     Plant("fine_tuning_inputs/results_are_unique", first(item_ids=lambda v: [v[1], *v[1:]])),
     Plant("fine_tuning_inputs/results_have_texts",
           lambda rows: [row for row in rows if row["item_id"] not in ("c", "d")], blocking=False, of="items"),
+    Plant("fine_tuning_inputs/sessions_are_unique", again),
+    Plant("fine_tuning_inputs/sessions_reconcile", lambda rows: [row for row in rows if row["session_id"] != "t02"]),
+    Plant("fine_tuning_inputs/sessions_reconcile", more(inputs("never logged", ["b"]))),
+    Plant("fine_tuning_inputs/sessions_reconcile", more(inputs("z of the next day", ["e"]))),
+    *(Plant("fine_tuning_inputs/clicks_agree_with_events", first(clicked=clicks, event_weight=[*map(float, clicks)]))
+      for clicks in ([True, False, True, False, False, False], [False, True, False, False, False, False])),
+    *(Plant("fine_tuning_inputs/weights_agree_with_clicks", first(event_weight=lambda w, new=new: [new, *w[1:]]))
+      for new in (1.0, NAN, -1.0, 0.5)),
     Plant("sampled_inputs/required_values_are_there", first(query_text=None)),
     Plant("sampled_inputs/lists_are_aligned", first(kept=lambda v: [*v, True])),
-    Plant("sampled_inputs/lists_are_aligned", first(kept=last_null)),
+    Plant("sampled_inputs/lists_are_aligned", first(kept=last_null), ("kept_count_is_as_asked",)),
     Plant("sampled_inputs/objects_stay_whole", first(kept=lambda v: [False, *v[1:]])),
     Plant("sampled_inputs/objects_stay_whole", first(kept=lambda v: [False, v[1], False, *v[3:]])),
     Plant("sampled_inputs/sessions_are_all_there", lambda rows: rows[1:]),
@@ -241,6 +226,15 @@ PLANTS = [
     Plant("sampled_inputs/sessions_are_all_there", first(is_irrelevant=True)),
     Plant("sampled_inputs/sessions_are_all_there", first(clicked=lambda v: [not v[0], *v[1:]])),
     Plant("sampled_inputs/texts_are_known", first(item_ids=lambda v: ["unseen", *v[1:]]), ("sessions_are_all_there",)),
+    Plant("sampled_inputs/sessions_are_unique", again),
+    *(Plant("sampled_inputs/sessions_are_all_there", first(**{name: value}))
+      for name, value in {
+          "ranks": lambda v: [0.25] * len(v), "event_weight": lambda v: [0.5, *v[1:]],
+          "object_ids": lambda v: ["a", "b", "a", "c", "d", "g"], "started_at": at_noon(NEXT_DAY),
+      }.items()),
+    Plant("sampled_inputs/kept_count_is_as_asked", first(kept=lambda v: [True] * len(v))),
+    Plant("sampled_inputs/kept_count_is_as_asked", first(kept=lambda v: [True, False, True, False, False, False])),
+    Plant("text_vectors/texts_have_one_vector", again, blocking=False),
     Plant("text_vectors/required_values_are_there", more(vector("x", role=None))),  # type: ignore[arg-type]
     Plant("text_vectors/every_text_has_a_vector", lambda rows: [r for r in rows if r["text_hash"] != text_hash("text of b")]),
     Plant("text_vectors/every_text_has_a_vector", lambda rows: [row | {"role": "item"} for row in rows]),
@@ -255,12 +249,25 @@ PLANTS = [
           lambda v: [],
       )),
     Plant("text_vectors/vectors_are_sound", lambda rows: [row | {"vector": []} for row in rows]),
+    Plant("pair_features/pairs_are_complete", lambda rows: without_first(rows, "session")),
+    Plant("pair_features/irrelevant_pairs_are_as_designed", lambda rows: without_first(rows, "irrelevant")),
+    Plant("pair_features/irrelevant_pairs_are_as_designed",
+          lambda rows: [*rows, next(row for row in rows if row["pairing"] == "irrelevant")]),
+    Plant("pair_features/pairs_stand_on_their_sessions", first(query_hash="another")),
+    *(Plant(f"{table}/target_is_the_rankers", every(target=-1), also)
+      for table, also in (("pair_features", ()), ("fine_tuning_features", ("pairs_come_from_pair_features",)))),
+    Plant("pair_features/vectors_have_unit_length", first(vector=lambda v: [2 * x for x in v]), blocking=False,
+          of="text_vectors"),
+    Plant("pair_features/days_with_clicks_make_pairs", lambda rows: [],
+          ("pairs_are_complete", "irrelevant_pairs_are_as_designed"), blocking=False),
     Plant("pair_features/required_values_are_there", first(query_hash=None)),
     Plant("pair_features/rows_rebuild_fine_tuning_features", first(positive_rank=None), ("required_values_are_there",)),
     Plant("pair_features/rows_rebuild_fine_tuning_features", first(target=None), ("required_values_are_there",)),
     Plant("pair_features/pairs_are_unique",
-          lambda rows: [*rows, next(row for row in rows if row["pairing"] == "session") | {"positive_rank": 0.0}]),
-    *(Plant("pair_features/pairs_stand_on_their_sessions", more(OTHER_PAIR | values))
+          lambda rows: [*rows, next(row for row in rows if row["pairing"] == "session") | {"positive_rank": 0.0}],
+          ("pairs_are_complete",)),
+    *(Plant("pair_features/pairs_stand_on_their_sessions", more(OTHER_PAIR | values),
+            ("irrelevant_pairs_are_as_designed",) if "pairing" in values else ("pairs_are_complete",))
       for values in (
           {"negative_id": "a"},  # clicked
           {"positive_id": "b", "negative_id": "c"},  # not clicked
@@ -269,7 +276,8 @@ PLANTS = [
           {"session_id": "s3", "positive_id": "e", "negative_id": "f"},  # irrelevant
           {"negative_id": "b", "pairing": "irrelevant"},  # of no irrelevant session
       )),
-    *(Plant(f"{table}/values_are_in_range", first(**values), also)
+    *(Plant(f"{table}/values_are_in_range", first(**values), also if table != "pair_features" or "pairing" not in values else
+            ("irrelevant_pairs_are_as_designed",))
       for table, also in (("pair_features", ()), ("fine_tuning_features", FEATURES_ALSO))
       for values in (
           {"positive_confidence": 1.5},
@@ -280,13 +288,14 @@ PLANTS = [
       )),
     *(Plant("pair_features/values_are_in_range", first(**{name: value}))
       for name in ("positive_rank", "negative_rank") for value in (NAN, float("inf"))),
+    Plant("fine_tuning_features/kept_and_clamped_are_extracted", lambda rows: rows[1:], ("pairs_come_from_pair_features",)),
     Plant("fine_tuning_features/required_values_are_there", first(query_hash=None), FEATURES_ALSO),
     Plant("fine_tuning_features/rows_rebuild_fine_tuning_features", first(negative_rank=None), NO_RANK),
     Plant("fine_tuning_features/pairs_are_inside_the_window", first(positive_rank=0.5, negative_rank=0.5), FEATURES_ALSO),
     Plant("fine_tuning_features/pairs_are_inside_the_window", first(positive_rank=10.5, negative_rank=0.5), FEATURES_ALSO),
     Plant("fine_tuning_features/pairs_are_inside_the_window", first(positive_rank=NAN), NAN_ALSO),
-    Plant("fine_tuning_features/pairs_come_from_pair_features", lambda rows: rows[1:]),
-    Plant("fine_tuning_features/pairs_come_from_pair_features", again),
+    *(Plant("fine_tuning_features/pairs_come_from_pair_features", spoil, ("kept_and_clamped_are_extracted",))
+      for spoil in (lambda rows: rows[1:], again)),
     Plant("fine_tuning_features/pairs_come_from_pair_features", first(positive_confidence=0.125)),
 ]  # fmt: skip
 
@@ -313,12 +322,13 @@ def named(check: str) -> Check:
 
 
 def failed(lake: Lake, table: str) -> dict[str, CheckOutcome]:
-    outcomes = [outcome_of(lake, check) for check in checks() if check.table == table]
+    with StoredTable(lake, table, day_of(table)) as stored:
+        outcomes = [stored.run(check).outcome for check in checks() if check.table == table]
     return {outcome.check: outcome for outcome in outcomes if not outcome.passed}
 
 
 def test_every_check_has_a_planted_violation() -> None:
-    planted = {plant.check for plant in PLANTS} | {f"{table}/types_are_as_declared" for table in OTHER_TYPES}
+    planted = {plant.check for plant in PLANTS} | {f"{table}/types_are_as_declared" for table in OTHER_TYPES} | STATISTICAL
     assert planted == {f"{check.table}/{check.name}" for check in checks()}
 
 
@@ -334,6 +344,7 @@ def test_a_planted_violation_fails_its_check_and_is_shown(lake: Lake, plant: Pla
     assert 1 <= len(outcome.examples) <= 5
     assert outcome.blocking == named(plant.check).blocking == plant.blocking
     assert outcome.state == ("failed" if plant.blocking else "warned")
+    assert not [word for word in PERSONAL_WORDS if word in str(outcome.examples)]
 
 
 @pytest.mark.parametrize("table", OTHER_TYPES)
@@ -413,8 +424,10 @@ def test_the_sound_day_is_not_empty(template: Lake) -> None:
 def test_empty_tables_pass(tmp_path: Path) -> None:
     lake = make_lake(tmp_path)
     for check in checks():
-        parameters = {"min": 0.0, "max": 1.0, "model": "m"}
-        assert run_check(lake, check, DAY if schemas.TABLES[check.table].daily else None, parameters).passed
+        facts = {"min": 0.0, "max": 1.0, "model": "m", "event_types": ["click"], "factor": 0.5, "ranker": "cosine"}
+        facts |= {"target": 1, "not_irrelevant_only": False}
+        own = {name: facts[name] for name in FACTS.get(check.table, ())}
+        assert run_check(lake, check, day_of(check.table), own).passed, check
 
 
 def test_a_check_of_a_day_does_not_see_another_day(lake: Lake) -> None:
@@ -435,7 +448,7 @@ def test_a_check_of_what_was_never_made_says_so(tmp_path: Path) -> None:
 
 
 def test_the_window_checked_is_the_one_that_the_day_was_made_with(lake: Lake, template: Lake) -> None:
-    assert parameters_of(lake, "fine_tuning_features", DAY) == {"min": 0.0, "max": 10.0}
+    assert parameters_of(lake, "fine_tuning_features", DAY) == {"min": 0.0, "max": 10.0, "target": 1}
     facts = {"session_date": str(DAY), "made_from": "{}", "configuration": json.dumps(WINDOW | {
         "max_abs_difference_threshold": 1e-6})}  # fmt: skip
     rows = template.slice("fine_tuning_features", DAY).to_table()
@@ -448,3 +461,51 @@ def test_more_violations_than_can_be_shown_are_counted(lake: Lake) -> None:
     lake.append("rejected_records", table_of("rejected_records", [rejected(n, reason=f"r{n}") for n in range(1, 9)]), {})
     outcome = outcome_of(lake, named("rejected_records/nothing_is_rejected"))
     assert (outcome.rows, len(outcome.examples)) == (8, 5)
+
+
+def test_the_target_of_each_ranker_is_the_one_of_its_kernel() -> None:
+    assert {ranker: PairSettings(ranker=ranker).kernels().ranker.target for ranker in TARGETS} == TARGETS
+
+
+def test_a_log_that_has_moved_on_since_is_no_fault_of_the_day(lake: Lake) -> None:
+    lake.append("session_events", table_of("session_events", [event("s1", "e")]), {})
+    lake.append("search_sessions", table_of("search_sessions", [session("late", ["e"])]), {})
+    assert failed(lake, "fine_tuning_inputs") == {}
+    with StoredTable(lake, "fine_tuning_inputs", DAY) as stored:
+        read = stored.run(named("fine_tuning_inputs/clicks_agree_with_events")).versions
+    assert read["session_events"] == lake.slice("session_events").version - 1
+
+
+def test_where_the_log_as_it_was_read_is_forgotten_it_is_read_as_it_is(lake: Lake) -> None:
+    store(lake, "session_events", lake.slice("session_events").to_table())
+    delta = lake.open("session_events")
+    delta.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False)
+    check = named("fine_tuning_inputs/clicks_agree_with_events")
+    with StoredTable(lake, "fine_tuning_inputs", DAY) as stored:
+        found = stored.run(check)
+    assert (found.outcome.passed, found.versions["session_events"]) == (True, delta.version())
+    assert lake.slice_if_there("session_events", None, 1) is None
+    assert lake.slice_if_there("session_events", None, 99) is None
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.29, 0.5, 0.7, 1.0])
+def test_the_kept_count_is_the_kernels_at_every_size(tmp_path: Path, factor: float) -> None:
+    sizes = [*range(40), 100]  # 0.29 * 100 is 28.999999999999996, so 28 stay
+    rows = [inputs(f"s{n}", ["clicked", *(f"i{k}" for k in range(n))], ["clicked"]) for n in sizes]
+    made = engine.sampled_inputs(slice_of(make_lake(tmp_path), "fine_tuning_inputs", rows), factor, 0)
+    lake, check = make_lake(tmp_path), named("sampled_inputs/kept_count_is_as_asked")
+    put_day(lake, "sampled_inputs", pa.Table.from_batches(made.batches()))
+    assert run_check(lake, check, DAY, {"factor": factor}).passed
+    other = run_check(lake, check, DAY, {"factor": 0.6})
+    assert (other.rows or 0) > 30
+    assert all(row["kept"] != row["expected"] for row in other.examples)
+
+
+def test_all_checks_of_a_table_read_one_version_of_it(lake: Lake) -> None:
+    with StoredTable(lake, "pair_features", DAY) as stored:
+        first_, *others = (check for check in checks() if check.table == "pair_features")
+        version = stored.run(first_).versions["pair_features"]
+        lake.replace_day("pair_features", DAY, lambda: [], {})
+        found = [stored.run(check) for check in others]
+    assert all(one.outcome.passed and one.versions["pair_features"] == version for one in found)
+    assert set(failed(lake, "pair_features")) >= {"pairs_are_complete"}

@@ -109,7 +109,9 @@ def check_settings(config: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]
     for table in schemas.TABLES:
         settings = ((config.get("ops") or {}).get(f"{table}{OP_SUFFIX}") or {}).get("config") or {}
         if unknown := sorted(set(settings) - set(ChecksConfig.model_fields)):
-            raise ValueError(f"{table}{OP_SUFFIX} has the settings {', '.join(ChecksConfig.model_fields)}; got {', '.join(unknown)}")
+            raise ValueError(
+                f"{table}{OP_SUFFIX} has the settings {', '.join(ChecksConfig.model_fields)}; got {', '.join(unknown)}"
+            )
         if values := thresholds(table, ChecksConfig(**settings).parameters):
             found[table] = values
     return found
@@ -124,9 +126,7 @@ def _checks_of(table: schemas.Table) -> dg.AssetChecksDefinition:
         can_subset=True,
         description=f"Reads {table.name} back from storage, and holds it to its rules.",
     )
-    def run(
-        context: dg.AssetCheckExecutionContext, config: ChecksConfig, home: HomeResource
-    ) -> Iterator[dg.AssetCheckResult]:
+    def run(context: dg.AssetCheckExecutionContext, config: ChecksConfig, home: HomeResource) -> Iterator[dg.AssetCheckResult]:
         day = partitions.day(context.partition_key) if table.daily else None
         selected = {key.name for key in context.selected_asset_check_keys}
         set_ = thresholds(table.name, config.parameters)

@@ -174,8 +174,8 @@ class ChecksConfig(dg.Config):
 
     parameters: dict[str, dict[str, Any]] = Field(
         default={},
-        description="Per check that warns, thresholds other than the defaults in its file: {share_ordered_right: {least: 0.6}}. "
-        "docs/checks.md lists them.",
+        description="Per check that warns, thresholds other than the defaults in its file, which docs/checks.md lists: "
+        "{share_ordered_right: {least: 0.6}}.",
     )
 
 

@@ -5,4 +5,4 @@
 -- blocks; reads fine_tuning_features
 select session_id, positive_id, negative_id, target, $target as target_of_ranker
 from fine_tuning_features
-where target <> $target
+where target = -$target /* what is neither, values_are_in_range shows. */

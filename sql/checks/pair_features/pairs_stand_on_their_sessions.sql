@@ -21,7 +21,7 @@ select p.session_id, p.positive_id, p.negative_id, p.pairing, positive.clicked a
 from pair_features as p
 left join objects as positive on positive.session_id = p.session_id and positive.object_id = p.positive_id
 left join objects as negative on negative.session_id = p.session_id and negative.object_id = p.negative_id
-where p.query_hash is distinct from positive.query_hash
+where p.query_hash <> positive.query_hash
    or not coalesce(positive.clicked and not positive.is_irrelevant, false)
    or (p.pairing = 'session' and not coalesce(not negative.clicked and negative.kept, false))
    or (p.pairing = 'irrelevant' and p.negative_id not in (select object_id from strangers))

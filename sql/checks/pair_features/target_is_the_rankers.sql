@@ -4,4 +4,4 @@
 -- blocks; reads pair_features
 select session_id, positive_id, negative_id, target, $target as target_of_ranker
 from pair_features
-where target <> $target
+where target = -$target /* what is neither, values_are_in_range shows. */
