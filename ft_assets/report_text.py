@@ -210,7 +210,12 @@ def _days_of(outcomes: Sequence[CheckOutcome]) -> str:
 def _wrapped(text: str, indent: str, further: str = "") -> list[str]:
     """Lines of words, those behind the first further in; a word that is too long stays whole."""
     return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=further or indent + "  ", break_long_words=False, break_on_hyphens=False
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=further or indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 
