@@ -52,7 +52,10 @@ REPORT = Report(
         {"session_date": DAYS[1], "pairs": None, "share_clamped": None},
         {"session_date": DAYS[2], "pairs": 5000, "share_clamped": 0.1},
     ],
-    pictures=[Picture("ranks", "Ranks", "How ranks lie.", None), Picture("nothing", "Nothing", "There is nothing to draw.", None)],
+    pictures=[
+        Picture("ranks", "Ranks", "How ranks lie.", None),
+        Picture("nothing", "Nothing", "There is nothing to draw.", None),
+    ],
     provenance=Provenance(
         "0.1.0",
         {"items": 1, "pair_features": 3},
