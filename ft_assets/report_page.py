@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 from ft_assets.check_outcomes import CheckOutcome, group_outcomes, plain, worst_state, writable
 from ft_assets.picture import Picture
-from ft_assets.report_contents import Report, days_text, value_text
+from ft_assets.report_contents import Report
+from ft_assets.report_words import days_text, value_text
 
 if TYPE_CHECKING:
     import jinja2
+    from markupsafe import Markup
 
 EXAMPLES_SHOWN = 5
 DAYS_IN_FULL = 3  # of a check that did not pass; further days are named
@@ -66,7 +68,7 @@ def _template() -> jinja2.Template:
         finalize=_printable,
     )
     environment.globals |= {
-        "cell": _cell, "days_text": days_text, "text": value_text, "words": _spaced, "span_of": _span,
+        "cell": _cell, "coded": _coded, "days_text": days_text, "text": value_text, "words": _spaced, "span_of": _span,
         "day_heading": _day_heading, "marks": _MARKS, "words_of": _WORDS, "titles": _TITLES,
         "days_in_full": DAYS_IN_FULL, "examples_shown": EXAMPLES_SHOWN, "problems_on_top": PROBLEMS_ON_TOP,
     }  # fmt: skip
@@ -135,6 +137,13 @@ def _cell(value: Any, most: int = CELL) -> str:
 def _printable(value: Any) -> Any:
     """Control characters, which HTML cannot carry, as the replacement character; markup of the template's own stays."""
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "\ufffd", value) if type(value) is str else value
+
+
+def _coded(text: str) -> Markup:
+    """Escaped text in which what stands between backticks is code, as the words of the checks are written."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(_printable(text)))))
 
 
 def _spaced(name: Any) -> str:

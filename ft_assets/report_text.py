@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ft_assets.check_outcomes import CheckOutcome, group_outcomes, json_line, summarize, worst_state, writable
-from ft_assets.report_contents import NOTHING_CHECKED, Report, days_text, value_text
+from ft_assets.report_contents import NOTHING_CHECKED, Report
+from ft_assets.report_words import days_text, value_text
 from ft_assets.statistics import Stage
 
 WIDTH = 100
