@@ -61,8 +61,8 @@ class CheckOutcome:
 
     @property
     def was_run(self) -> bool:
-        """Whether there is anything found: a check that was planned and not run has not passed, and counted nothing."""
-        return self.passed or self.rows is not None or bool(self.examples)
+        """False for a check that was planned by a run that ended before it: it has not passed, and found nothing."""
+        return self.passed or not self.description.startswith(NOT_RUN.format(run_id=self.run_id))
 
     @property
     def rule(self) -> str:

@@ -10,19 +10,26 @@ import base64
 import json
 import re
 from collections.abc import Collection, Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ft_assets.check_outcomes import CheckOutcome, group_outcomes, plain, worst_state, writable
 from ft_assets.picture import Picture
-from ft_assets.report_contents import Report, days_text, value_text
+from ft_assets.report_contents import Report
+from ft_assets.report_words import days_text, value_text
+
+if TYPE_CHECKING:
+    import jinja2
+    from markupsafe import Markup
 
 EXAMPLES_SHOWN = 5
 DAYS_IN_FULL = 3  # of a check that did not pass; further days are named
 PROBLEMS_ON_TOP = 5
 DAY_COLUMNS = 31  # with more days, the days that did not pass are named
 CELL = 300
+TOLD_IN_TABLES = ("records_by_fate", "rows_through_the_stages")  # pictures of what the page has as a table with bars
 # colour alone does not tell everybody
 _MARKS = {"passed": "\u2713", "failed": "\u2717", "not_run": "\u2013", "warned": "!"}
 _WORDS = {"passed": "passed", "failed": "failed", "not_run": "not run", "warned": "warning"}
@@ -46,6 +53,11 @@ def report_html(report: Report) -> str:
     Returns:
         A whole HTML document without a final newline.
     """
+    return writable(_template().render(_parts(report)))
+
+
+@cache
+def _template() -> jinja2.Template:
     import jinja2  # only this page needs it
 
     environment = jinja2.Environment(
@@ -56,12 +68,11 @@ def report_html(report: Report) -> str:
         finalize=_printable,
     )
     environment.globals |= {
-        "cell": _cell, "days_text": days_text, "text": value_text, "words": _spaced, "span_of": _span,
+        "cell": _cell, "coded": _coded, "days_text": days_text, "text": value_text, "words": _spaced, "span_of": _span,
         "day_heading": _day_heading, "marks": _MARKS, "words_of": _WORDS, "titles": _TITLES,
-        "days_in_full": DAYS_IN_FULL, "examples_shown": EXAMPLES_SHOWN,
-        "problems_on_top": PROBLEMS_ON_TOP,
+        "days_in_full": DAYS_IN_FULL, "examples_shown": EXAMPLES_SHOWN, "problems_on_top": PROBLEMS_ON_TOP,
     }  # fmt: skip
-    return writable(environment.get_template("report_page.html.j2").render(_parts(report)))
+    return environment.get_template("report_page.html.j2")
 
 
 def _parts(report: Report) -> dict[str, Any]:
@@ -74,7 +85,7 @@ def _parts(report: Report) -> dict[str, Any]:
         "span": days_text(report.days),
         "units": [list(stages) for _, stages in groupby(report.stages, key=lambda stage: stage.unit)],
         "numbers": list(report.day_numbers[-DAY_COLUMNS:]),
-        "pictures": [_picture(picture) for picture in report.pictures],
+        "pictures": [_picture(each) for each in report.pictures if each.name not in TOLD_IN_TABLES],
         "problems": report.problems,
         "problem_of": lambda outcome: problem_of[id(outcome)],
         "tables": [(table, [_grid_row(days, problem_of) for _, days in checks]) for table, checks in _in_order(report)],
@@ -126,6 +137,13 @@ def _cell(value: Any, most: int = CELL) -> str:
 def _printable(value: Any) -> Any:
     """Control characters, which HTML cannot carry, as the replacement character; markup of the template's own stays."""
     return re.sub(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", "\ufffd", value) if type(value) is str else value
+
+
+def _coded(text: str) -> Markup:
+    """Escaped text in which what stands between backticks is code, as the words of the checks are written."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(_printable(text)))))
 
 
 def _spaced(name: Any) -> str:

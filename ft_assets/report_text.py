@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ft_assets.check_outcomes import CheckOutcome, group_outcomes, json_line, summarize, worst_state, writable
-from ft_assets.report_contents import NOTHING_CHECKED, Report, days_text, value_text
+from ft_assets.report_contents import NOTHING_CHECKED, Report
+from ft_assets.report_words import days_text, value_text
 from ft_assets.statistics import Stage
 
 WIDTH = 100
@@ -62,6 +63,7 @@ def check_report_text(outcomes: Sequence[CheckOutcome]) -> str:
         names = [one_line(check) for check, _ in checks]
         for name, (_, days) in zip(names, checks, strict=True):
             lines += _check_lines(name.ljust(max(map(len, names))), days)
+        lines += _unrun_lines([outcome for _, days in checks for outcome in days if not outcome.was_run])
     return writable("\n".join([*lines, str(summarize(outcomes))]))
 
 
@@ -177,8 +179,11 @@ def _check_lines(check: str, days: list[CheckOutcome]) -> list[str]:
     count = f"{len(days) - len(broken)} of {len(days)} days passed" if dated else ""
     if dated and not broken:
         count = f"{len(days)} {'day' if len(days) == 1 else 'days'}"
+    unrun = [outcome for outcome in broken if not outcome.was_run]
+    not_run = f"not run on {_days_of(unrun)}" if unrun else ""
     blocks = "blocks the tables behind it" if any(each.blocking for each in broken) else ""
-    lines = [f"  {_MARKS[state]:<5} {check}  {', '.join(part for part in (count, blocks) if part)}".rstrip()]
+    said = ", ".join(part for part in (count, not_run, blocks) if part)
+    lines = _wrapped(f"  {_MARKS[state]:<5} {check}  {said}".rstrip(), "", " " * 8)
     found = [outcome for outcome in broken if outcome.was_run]
     for outcome in found[:BROKEN_DAYS_SHOWN]:
         lines += _wrapped(f"{outcome.session_date or 'whole table'}: {one_line(outcome.message)}", " " * 8)
@@ -187,21 +192,31 @@ def _check_lines(check: str, days: list[CheckOutcome]) -> list[str]:
         lines += _wrapped(f"and on {_days_of(left)}", " " * 8)
     if found and found[0].remedy:
         lines += _wrapped(f"what to do: {one_line(found[0].remedy)}", " " * 8)
-    if unrun := [outcome for outcome in broken if not outcome.was_run]:
-        runs = list(dict.fromkeys(one_line(outcome.run_id) for outcome in unrun if outcome.run_id))
-        run = f" (run {runs[0]}{f' and {len(runs) - 1} more' if runs[1:] else ''})" if runs else ""
-        lines += _wrapped(f"not run on {_days_of(unrun)}: the run ended before it{run}", " " * 8)
     return lines
+
+
+def _unrun_lines(unrun: Sequence[CheckOutcome]) -> list[str]:
+    """Why checks of a table were not run, once for all of them."""
+    runs = list(dict.fromkeys(one_line(outcome.run_id) for outcome in unrun if outcome.run_id))
+    if not runs:
+        return []
+    more = f" and of {len(runs) - 1} more" if runs[1:] else ""
+    return _wrapped(f"not run: the run ended before these checks; see the reason of run {runs[0]}{more}", " " * 8)
 
 
 def _days_of(outcomes: Sequence[CheckOutcome]) -> str:
     return days_text([each.session_date for each in outcomes if each.session_date]) or "the whole table"
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def _wrapped(text: str, indent: str, further: str = "") -> list[str]:
     """Lines of words, those behind the first further in; a word that is too long stays whole."""
     return textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ", break_long_words=False, break_on_hyphens=False
+        text,
+        WIDTH,
+        initial_indent=indent,
+        subsequent_indent=further or indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
     )
 
 

@@ -2,15 +2,17 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
 
+import dagster as dg
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from deltalake import write_deltalake
 
-from ft_assets import cli, schemas
+from ft_assets import cli, headless, schemas
 from ft_assets.ingestion import ingest, new_files
 from ft_assets.lake import Home
 
@@ -56,14 +58,129 @@ def test_a_second_run_finds_nothing_new_and_changes_nothing(made):
     assert counts(home) == before
 
 
+def report(home: Home, *arguments: str) -> Result:
+    return CliRunner().invoke(cli.main, ["--home", str(home.path), "report", *arguments])
+
+
 def test_the_report_comes_in_every_format(made):
     home, _ = made
-    assert re.search(r"\d+ checks passed, 0 failed", ft_assets(home, "report").stdout)
-    outcomes = json.loads(ft_assets(home, "report", "--format", "json").stdout)
-    assert json.dumps(outcomes).count("pairs_are_inside_the_window") == 2
-    suites = ET.fromstring(ft_assets(home, "report", "--format", "junit").stdout)
-    assert {suite.get("name") for suite in suites.iter("testsuite")} == set(schemas.TABLES)
-    assert "<html" in ft_assets(home, "report", "--format", "html").stdout
+    said = report(home).stdout
+    assert said.startswith("Train on 2026-11-01 and 2026-11-02: 0 of ")
+    assert re.search(r"\d+ checks passed, 0 failed", said)
+    read = json.loads(report(home, "--format", "json").stdout)
+    assert json.dumps(read["checks"]).count("pairs_are_inside_the_window") == 2
+    assert read["arrivals"]["accepted_by_kind"]["sessions"] == read["stages"][0]["rows"] == 60
+    assert read["provenance"]["made"][-1]["table"] == "fine_tuning_features"
+    assert all(check["remedy"] for check in read["checks"])
+    suites = ET.fromstring(report(home, "--format", "junit").stdout)
+    assert {suite.get("name") for suite in suites.iter("testsuite")} == {*schemas.TABLES, "report"}
+    page = report(home, "--format", "html").stdout
+    assert page.startswith("<!doctype html>")
+    assert page.count('<img src="data:image/svg+xml') > 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "days"),
+    [
+        ([], ["2026-11-01", "2026-11-02"]),
+        (["--from", "2026-11-02"], ["2026-11-02"]),
+        (["--to", "2026-11-01"], ["2026-11-01"]),
+        (["--from", "2020-01-01", "--to", "2026-11-01"], ["2026-11-01"]),
+        (["--last", "1"], ["2026-11-02"]),
+        (["--last", "9"], ["2026-11-01", "2026-11-02"]),
+    ],
+)
+def test_a_report_is_of_a_range_of_days_and_of_the_tables_without_days(made, arguments, days):
+    home, _ = made
+    done = report(home, "--format", "json", *arguments)
+    read = json.loads(done.stdout)
+    assert done.exit_code == 0
+    assert read["days"] == [row["session_date"] for row in read["day_numbers"]] == days
+    assert {check["session_date"] for check in read["checks"]} == {None, *days}
+    assert {check["table"] for check in read["checks"]} == set(schemas.TABLES)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--from", "2026-11-02", "--to", "2026-11-01"], "--from must not be later than --to"),
+        (["--from", "2027-01-01"], "there is no day from 2027-01-01: the days are 2026-11-01 to 2026-11-02"),
+        (["--last", "1", "--to", "2026-11-01"], "--last says which days on its own"),
+        (["--from", "yesterday"], "yesterday"),
+        (["--last", "0"], "0"),
+        (["--output", "no/such/folder/report.html"], "there is no folder"),
+    ],
+)
+def test_wrong_usage_of_the_report_is_exit_status_2(made, arguments, said):
+    home, _ = made
+    done = report(home, *arguments)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(("name", "begins"), [("r.json", "{"), ("r.xml", "<?xml"), ("r.html", "<!doctype"), ("r.txt", "Train")])
+def test_a_report_goes_to_a_file_in_the_format_of_its_name(made, tmp_path, name, begins):
+    home, _ = made
+    done = report(home, "--output", str(tmp_path / name))
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert f"Written to {tmp_path / name}" in done.stderr
+    assert (tmp_path / name).read_text().startswith(begins)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_words_are_in_a_report_only_where_they_are_asked_for(made):
+    home, _ = made
+    (query,) = set(home.lake.slice("fine_tuning_inputs").to_table()["query_text"].to_pylist()[:1])
+    assert "texts" not in json.loads(report(home, "--format", "json").stdout)
+    pairs = json.loads(report(home, "--format", "json", "--texts").stdout)["texts"]
+    assert [pair["sample"] for pair in pairs] == ["hardest"] * 10 + ["typical"] * 10
+    margins = [pair["margin"] for pair in pairs[:10]]
+    assert margins == sorted(margins)
+    every = home.lake.slice("pair_features").to_table()
+    ranks = zip(every["positive_rank"].to_pylist(), every["negative_rank"].to_pylist(), strict=True)
+    assert margins[0] == pytest.approx(min(positive - negative for positive, negative in ranks))
+    known = set(home.lake.slice("fine_tuning_inputs").to_table()["query_text"].to_pylist())
+    assert {pair["query_text"] for pair in pairs} <= known
+    assert query in known
+    assert all(pair["positive_text"] and pair["negative_text"] for pair in pairs)
+
+
+@pytest.mark.parametrize(("severity", "exit_code", "strict"), [("ERROR", 1, 1), ("WARN", 0, 1)])
+def test_a_failed_check_is_exit_status_1_and_a_warning_where_that_is_asked_for(made, tmp_path, severity, exit_code, strict):
+    home = Home(tmp_path / "home")
+    shutil.copytree(made[0].path, home.path)
+    found = dg.AssetCheckEvaluation(
+        dg.AssetKey("fine_tuning_features"), "pairs_are_inside_the_window", False, {"violations": 3},
+        severity=dg.AssetCheckSeverity[severity], partition="2026-11-02",
+    )  # fmt: skip
+    with headless.instance_of(home) as instance:
+        instance.report_runless_asset_event(found)
+    assert report(home).exit_code == exit_code
+    assert report(home, "--strict").exit_code == strict
+    assert report(home, "--strict", "--to", "2026-11-01").exit_code == 0
+    if severity == "ERROR":
+        assert report(home).stdout.startswith("Do not train on 2026-11-02 (the other 1 day is sound): 1 of ")
+        assert "3 rows break the rule" in report(home).stdout
+
+
+def test_a_report_of_nothing_is_not_green(home):
+    with headless.instance_of(home):
+        pass
+    done = report(home)
+    assert (done.exit_code, done.stdout.splitlines()[0]) == (1, "Nothing has been checked yet.")
+    assert report(home, "--from", "2026-11-01").exit_code == 2
+    assert not list(home.path.glob("lake/*"))
+
+
+def test_a_day_that_was_ingested_and_not_made_is_not_green(made, tmp_path):
+    home = Home(tmp_path / "home")
+    shutil.copytree(made[0].path, home.path)
+    ft_assets(home, "simulate", "--days", "3", "--sessions", "30", "--seed", "9")
+    ingest(home.lake, new_files(home.lake, home.landing))
+    done = report(home)
+    assert done.exit_code == 1
+    assert "2026-11-03: no checked features yet" in " ".join(done.stdout.split())
+    assert report(home, "--to", "2026-11-02").exit_code == 0
 
 
 def test_show_prints_rows_of_a_table_and_of_a_day(made):
