@@ -41,7 +41,7 @@ def records_picture(books: Mapping[str, Any]) -> Picture:
     records = books["records"]
     if not records:
         return Picture(name, "Records", "No record has been read.", None)
-    title = f"{percent(books['rejected'] / records)} of {number(records, 'records')} were rejected"
+    title = f"Rejected: {percent(books['rejected'] / records)} of {number(records, 'records')}"
     figure = new_figure(title, height=2.7)
     axes = figure.axes[0]
     _bare(axes, len(FATES))
