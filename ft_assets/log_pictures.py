@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REASONS_SHOWN, KINDS_SHOWN = 3, 4
+LETTERS_BESIDE = 58  # so many fit between the longest name of a stage and the edge
 FATES = ("accepted", "duplicate", "no_interest", "rejected")
 
 
@@ -142,8 +143,13 @@ def _words(axes: Axes, row: float, name: str, rows: int, rest: str) -> None:
 
 
 def _listed(counts: Mapping[str, int], sign: str, most: int) -> str:
-    """The largest counts with their names, and how much the others add up to."""
-    ordered = sorted(counts.items(), key=lambda each: -abs(each[1]))
-    parts = [f"{sign}{count:,} {name}" for name, count in ordered[:most] if count]
-    rest = sum(count for _, count in ordered[most:])
-    return ", ".join([*parts, f"{sign}{rest:,} others"] if rest else parts)
+    """The largest counts with their names, as many as there is room for, and how much the others add up to."""
+    ordered = [(name, count) for name, count in sorted(counts.items(), key=lambda each: -abs(each[1])) if count]
+    for shown in range(min(most, len(ordered)), 0, -1):
+        rest = sum(count for _, count in ordered[shown:])
+        parts = [f"{sign}{count:,} {name}" for name, count in ordered[:shown]]
+        said = ", ".join([*parts, f"{sign}{rest:,} others"] if rest else parts)
+        if len(said) <= LETTERS_BESIDE:
+            return said
+    total = sum(count for _, count in ordered)
+    return f"{sign}{total:,}, for {number(len(ordered), 'reasons')}" if ordered else ""

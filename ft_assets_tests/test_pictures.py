@@ -193,6 +193,10 @@ def test_the_largest_reasons_are_named_beside_their_stage_and_the_others_added_u
     words = [text.get_text() for text in axes_of(stages_picture(stages)).texts]
     assert "-5 b, -3 d, -2 c, -1 others" in words
     assert "89" in words
+    long = {"flagged: " + "x" * 30: 7, "flagged: " + "y" * 30: 4}
+    stages = [Stage("sessions logged", 20, "sessions"), Stage("sessions not flagged", 9, "sessions", long)]
+    words = [text.get_text() for text in axes_of(stages_picture(stages)).texts]
+    assert f"-7 flagged: {'x' * 30}, -4 others" in words
 
 
 def test_the_trends_are_the_numbers_of_the_days_with_a_gap_where_there_is_none(lake, days):

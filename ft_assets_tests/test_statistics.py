@@ -147,7 +147,7 @@ def test_each_reason_for_which_a_session_goes_no_further_is_told_by_name(tmp_pat
     assert stages[2].left_out == {"no results shown": 1, "no result with a text": 1, "not made yet": 1}
     assert stages[3].left_out == {"no event": 1, "marked irrelevant": 1}
     assert stages[4].left_out == {
-        "events on results without a text only": 1, "every object drew an event": 1, "not-events all thinned out": 1,
+        "events on what has no text": 1, "every object drew an event": 1, "not-events all thinned out": 1,
     }  # fmt: skip
     assert (stages[4].name, stages[4].rows) == ("sessions with pairs", 1)
 
