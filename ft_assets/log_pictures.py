@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REASONS_SHOWN, KINDS_SHOWN = 3, 4
+LETTERS_BESIDE = 58  # so many fit between the longest name of a stage and the edge
 FATES = ("accepted", "duplicate", "no_interest", "rejected")
 
 
@@ -41,14 +42,14 @@ def records_picture(books: Mapping[str, Any]) -> Picture:
     records = books["records"]
     if not records:
         return Picture(name, "Records", "No record has been read.", None)
-    title = f"{percent(books['rejected'] / records)} of {number(records, 'records')} were rejected"
+    title = f"Rejected: {percent(books['rejected'] / records)} of {number(records, 'records')}"
     figure = new_figure(title, height=2.7)
     axes = figure.axes[0]
     _bare(axes, len(FATES))
     for row, fate in enumerate(FATES):
         kinds = books["rejected_by_reason" if fate == "rejected" else f"{fate}_by_kind"]
         axes.barh(row, books[fate] / records, height=0.36, color=SECOND if fate == "rejected" else FIRST)
-        _words(axes, row, fate.replace("_", " "), books[fate], _listed(kinds, "", KINDS_SHOWN))
+        _words(axes, row, fate.replace("_", " "), books[fate], _listed(kinds, KINDS_SHOWN))
     description = (
         f"What became of every record of {number(books['files'], 'landed files')}: it is news (accepted), says what is known "
         "(duplicate), says nothing of sessions, results and their events (no interest), or is refused (rejected), with a row "
@@ -114,7 +115,13 @@ def stages_picture(stages: Sequence[Stage]) -> Picture:
         if whole:
             axes.barh(row, before / whole, height=0.36, color=SECOND, alpha=0.4)
             axes.barh(row, stage.rows / whole, height=0.36, color=FIRST)
-        _words(axes, row, stage.name, stage.rows, _listed(stage.left_out, "-", REASONS_SHOWN))
+        _words(
+            axes,
+            row,
+            stage.name,
+            stage.rows,
+            _listed({reason: -rows for reason, rows in stage.left_out.items()}, REASONS_SHOWN, "+"),
+        )
         before = stage.rows
     description = (
         "How many sessions, results, not-event objects and pairs reach each stage on the way to the features. Blue: what "
@@ -141,9 +148,14 @@ def _words(axes: Axes, row: float, name: str, rows: int, rest: str) -> None:
     axes.text(1, row - 0.28, rest, fontsize=8, color=MUTED, va="bottom", ha="right")
 
 
-def _listed(counts: Mapping[str, int], sign: str, most: int) -> str:
-    """The largest counts with their names, and how much the others add up to."""
-    ordered = sorted(counts.items(), key=lambda each: -abs(each[1]))
-    parts = [f"{sign}{count:,} {name}" for name, count in ordered[:most] if count]
-    rest = sum(count for _, count in ordered[most:])
-    return ", ".join([*parts, f"{sign}{rest:,} others"] if rest else parts)
+def _listed(counts: Mapping[str, int], most: int, sign: str = "") -> str:
+    """The largest counts with their names, as many as there is room for, and how much the others add up to."""
+    ordered = [(name, count) for name, count in sorted(counts.items(), key=lambda each: -abs(each[1])) if count]
+    for shown in range(min(most, len(ordered)), 0, -1):
+        rest = sum(count for _, count in ordered[shown:])
+        parts = [f"{count:{sign},} {name}" for name, count in ordered[:shown]]
+        said = ", ".join([*parts, f"{rest:{sign},} others"] if rest else parts)
+        if len(said) <= LETTERS_BESIDE:
+            return said
+    total = sum(count for _, count in ordered)
+    return f"{total:{sign},}, for {number(len(ordered), 'reasons')}" if ordered else ""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 MIB = 1024 * 1024
+SLACK_MIB = 16  # what may come and go between two looks
 # Linux tells the highest resident memory of a process, and forgets it when 5 is written there.
 _STATUS, _FORGET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 THIS_STEP, THE_PROCESS = "this process during this step", "this process since it began"
@@ -98,28 +99,26 @@ def device_name(device: str) -> str:
 
 
 def _forget_peak() -> bool:
-    """Let the system's highest mark begin anew; whether it does."""
+    """Let the system's highest mark begin anew; whether it does: it is then no higher than what is held now."""
     try:
         _FORGET.write_text("5")
     except OSError:  # not Linux, or not permitted here
         return False
-    return _high_water_mark() is not None
+    highest, now = _status_mib("VmHWM"), _status_mib("VmRSS")
+    return highest is not None and now is not None and highest < now + SLACK_MIB
 
 
-def _high_water_mark() -> float | None:
-    """The highest mark in MiB, where the system keeps one that can be forgotten."""
+def _status_mib(name: str) -> float | None:
+    """What the system says of this process's memory, where it does."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
         return None
-    for line in lines:
-        if line.startswith("VmHWM:"):
-            return round(int(line.split()[1]) / 1024, 1)
-    return None
+    return next((round(int(line.split()[1]) / 1024, 1) for line in lines if line.startswith(f"{name}:")), None)
 
 
 def _peak_mib() -> float | None:
-    if (mark := _high_water_mark()) is not None:
+    if (mark := _status_mib("VmHWM")) is not None:
         return mark
     try:
         import resource

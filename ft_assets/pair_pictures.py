@@ -33,7 +33,7 @@ def ranks_picture(shapes: PairShapes) -> Picture:
     name = "ranks_of_pairs"
     if shapes.share_ordered_right is None or shapes.mean_positive is None or shapes.mean_negative is None:
         return Picture(name, "Ranks of the pairs", NO_PAIRS, None)
-    title = f"{percent(shapes.share_ordered_right)} of {number(shapes.pairs, 'pairs')} rank the positive nearer"
+    title = f"The positive ranks nearer in {percent(shapes.share_ordered_right)} of {number(shapes.pairs, 'pairs')}"
     figure = new_figure(title, height=3.1)
     axes = figure.axes[0]
     first, last = _span(shapes.positive, shapes.negative)
@@ -70,9 +70,9 @@ def differences_picture(shapes: PairShapes, windows: Sequence[tuple[float, float
     name = "rank_differences"
     if not shapes.pairs:
         return Picture(name, "Differences of the ranks", NO_PAIRS, None)
-    title = f"{percent(outside / extracted)} of {number(extracted, 'pairs')} lie outside the clamp window"
+    title = f"Outside the clamp window: {percent(outside / extracted)} of {number(extracted, 'pairs')}"
     if not windows:
-        title = f"How far apart the ranks of {number(shapes.pairs, 'pairs')} are"
+        title = f"How far apart the ranks are of {number(shapes.pairs, 'pairs')}"
     figure = new_figure(title)
     axes = figure.axes[0]
     counts, edges = shapes.difference.dense(0, max(shapes.difference.counts))

@@ -63,7 +63,7 @@ fates as (
                 case when marked_irrelevant then 'marked irrelevant' else 'no event' end
             when has_pairs or (is_irrelevant and not_events_kept > 0) then ''
             when not pairs_made then 'not made yet'
-            when events = 0 and not is_irrelevant then 'events on results without a text only'
+            when events = 0 and not is_irrelevant then 'events on what has no text'
             when not_events = 0 then 'every object drew an event'
             when not_events_kept = 0 then 'not-events all thinned out'
             else 'not made yet'
