@@ -1,13 +1,15 @@
 """The checks of ``ft_assets.checks`` as asset checks: one step a table, one check a rule, one status a day."""
 
+import datetime as dt
 import math
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.asset_checks.asset_check_evaluation import AssetCheckEvaluationTargetMaterializationData
 
-from ft_assets import schemas
+from ft_assets import lineage, schemas
 from ft_assets.checks import Check, checks, parameters_of, run_check
 from ft_assets.defs import partitions
 from ft_assets.defs.resources import HomeResource
@@ -96,18 +98,91 @@ def _checks_of(table: schemas.Table) -> dg.AssetChecksDefinition:
         name=f"{table.name}_checks",
         specs=[_spec(check) for check in by_name.values()],
         can_subset=True,
-        description=f"Reads {table.name} back from storage.",
+        description=f"Reads {table.name} back from storage and holds it to its rules, each a file of sql/checks/{table.name}.",
     )
-    def run(context: dg.AssetCheckExecutionContext, home: HomeResource) -> Iterator[dg.AssetCheckResult]:
-        day = partitions.day(context.partition_key) if table.daily else None
-        parameters = parameters_of(home.lake, table.name, day)
+    def run(context: dg.AssetCheckExecutionContext, home: HomeResource) -> Iterator[Any]:
         selected = {key.name for key in context.selected_asset_check_keys}
-        for name, check in by_name.items():
-            if name in selected:
-                read = versions_of(home.lake, check)  # before it is read: one that moves on meanwhile is checked again
-                yield result(run_check(home.lake, check, day, parameters), read)
+        chosen = [check for name, check in by_name.items() if name in selected]
+        if table.daily and not context.has_partition_key:  # the UI's "Execute" names no day
+            yield from _every_day(context.instance, home.lake, table, chosen)
+            return
+        day = partitions.day(context.partition_key) if table.daily else None
+        yield from (_found(home.lake, check, day) for check in chosen)
 
     return run
+
+
+def _found(lake: Lake, check: Check, day: dt.date | None) -> dg.AssetCheckResult:
+    read = versions_of(lake, check)  # before it is read: one that moves on meanwhile is checked again
+    return result(run_check(lake, check, day, parameters_of(lake, check.table, day)), read)
+
+
+def _every_day(
+    instance: dg.DagsterInstance, lake: Lake, table: schemas.Table, chosen: Sequence[Check]
+) -> Iterator[dg.Output[None] | dg.AssetCheckEvaluation]:
+    """Check every day that has been made: each day's outcome as if a run of the day had found it, and their sum.
+
+    (Evaluations, since Dagster makes none of an ``AssetCheckResult`` where the table has days and the run has none.)
+    """
+    days = sorted(lineage.day_commits(lake, table.name))
+    made = {day: _materialization(instance, table.name, partitions.key(day)) for day in days}
+    for check in chosen:
+        yield dg.Output(None, _spec(check).get_python_identifier())
+        found = {day: _found(lake, check, day) for day in days}
+        yield as_evaluation(check, _summed_up(check, found))
+        for day, one in sorted(found.items(), key=lambda of: (not of[1].passed, of[0])):  # the UI opens on the last
+            yield as_evaluation(check, one, partitions.key(day), made[day])
+
+
+def _materialization(
+    instance: dg.DagsterInstance, table: str, day: str
+) -> AssetCheckEvaluationTargetMaterializationData | None:
+    """The newest materialization of a day: the UI calls a check that looked at none missing."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(table), asset_partitions=[day])
+    records = instance.fetch_materializations(wanted, limit=1).records
+    return (
+        AssetCheckEvaluationTargetMaterializationData(
+            storage_id=records[0].storage_id, run_id=records[0].event_log_entry.run_id, timestamp=records[0].timestamp
+        )
+        if records
+        else None
+    )
+
+
+def _summed_up(check: Check, found: Mapping[dt.date, dg.AssetCheckResult]) -> dg.AssetCheckResult:
+    """What a check found on all days: how many break the rule, and the examples of the newest of them."""
+    failed = [day for day, one in found.items() if not one.passed]
+    words = f"{len(failed)} of {len(found)} days break the rule: {check.description}"
+    return dg.AssetCheckResult(
+        passed=not failed,
+        severity=dg.AssetCheckSeverity.ERROR if check.blocking else dg.AssetCheckSeverity.WARN,
+        description=words if failed else f"{len(found)} days were checked.",
+        metadata={
+            **((found[max(failed)].metadata or {}) if failed else {}),
+            "days_checked": len(found),
+            "days_failed": dg.MetadataValue.json([partitions.key(day) for day in failed]),
+        },
+    )
+
+
+def as_evaluation(
+    check: Check,
+    found: dg.AssetCheckResult,
+    day: str | None = None,
+    made: AssetCheckEvaluationTargetMaterializationData | None = None,
+) -> dg.AssetCheckEvaluation:
+    """What a check found, as Dagster keeps it, where Dagster does not make it of the result by itself."""
+    return dg.AssetCheckEvaluation(
+        asset_key=dg.AssetKey(check.table),
+        check_name=check.name,
+        passed=found.passed,
+        metadata=found.metadata,
+        severity=found.severity,
+        description=found.description,
+        blocking=check.blocking,
+        partition=day,
+        target_materialization_data=made,
+    )
 
 
 ASSET_CHECKS = [_checks_of(table) for table in schemas.TABLES.values()]
