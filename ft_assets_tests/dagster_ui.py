@@ -75,13 +75,13 @@ def _answers(address: str, process: subprocess.Popen[bytes], log: Path, seconds:
 
 @contextmanager
 def browser_page(width: int = 2300, height: int = 1000) -> Iterator[Page]:
-    """A page of a headless chromium, which has a minute for whatever it waits for."""
+    """A page of a headless chromium, which has two minutes for whatever it waits for: a run is a process of its own."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
         page = browser.new_page(viewport={"width": width, "height": height})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         yield page
         browser.close()
 

@@ -100,7 +100,7 @@ def test_a_day_is_materialized_from_the_ui_and_its_checks_go_green(made, page, a
 
 def test_a_planted_violation_turns_its_check_red_and_shows_the_rows(made, page, address):
     day = days_of(made)[0]
-    sessions = spoil(made.lake, "fine_tuning_features", day, "positive_rank", lambda rank: 10.0)
+    sessions = spoil(made.lake, "fine_tuning_features", day, "positive_rank", lambda _: 10.0)
     page.goto(f"{address}/{WINDOW_CHECK}")
     page.get_by_role("button", name="Execute all").click()
     follow_launched_run(page, ends="Failure")
@@ -159,7 +159,8 @@ def versions(home: Home, table: str) -> dict[dt.date, int]:
 
 def switch_on(page, address: str, sensor: str) -> None:
     page.goto(f"{address}/locations/ft_assets/sensors/{sensor}")
-    page.get_by_role("switch").or_(page.locator("input[type=checkbox]")).first.click()
+    page.locator("input[type=checkbox]").first.dispatch_event("click")  # the switch is drawn beside it
+    page.get_by_text("Sensor has never run").wait_for(state="detached")
 
 
 def ended(page, job: str) -> None:
