@@ -22,7 +22,7 @@ from ft_assets import lineage, schemas
 from ft_assets.check_outcomes import NOT_RUN
 from ft_assets.checks import Check, checks
 from ft_assets.defs.assets import GPU_POOL
-from ft_assets.defs.checks import asset_check_key, evaluation_of
+from ft_assets.defs.evaluations import asset_check_key, evaluation_of
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
 

@@ -12,9 +12,9 @@ def tables_markdown() -> str:
     lines += ["Written from `ft_assets/schemas.py` by `python -m ft_assets.table_docs`.", ""]
     lines += ["Times are UTC. `session_date` is the date of `started_at`. Ids are strings.", ""]
     for table in (*schemas.TABLES.values(), *schemas.LEDGERS.values()):
+        words = f"A row is {table.row}. {table.about}"
         parts = f" Partitioned by {', '.join(table.partition_by)}." if table.partition_by else ""
-        lines += [f"## {table.name}", "", f"A row is {table.row}. {table.about}{parts}", ""]
-        lines += ["| column | type | unit | |", "|---|---|---|---|"]
+        lines += [f"## {table.name}", "", words + parts, "", "| column | type | unit | |", "|---|---|---|---|"]
         for column in schemas.column_metadata(table):
             null = " May be null." if column["nullable"] else ""
             lines.append(f"| `{column['name']}` | {column['type']} | {column['unit'] or ''} | {column['description']}{null} |")

@@ -1,10 +1,9 @@
 """The UI in a real browser, and the daemon behind it: what a user sees, and what the sensors do when they are on."""
 
+import datetime as dt
 import gzip
 import json
-import shutil
-import time
-import urllib.request
+import re
 from pathlib import Path
 
 import pytest
@@ -12,15 +11,13 @@ import pytest
 from ft_assets import headless, lineage
 from ft_assets.lake import Home
 from ft_assets.simulate import simulate
-from ft_assets_tests.dagster_ui import dagster_ui
+from ft_assets_tests.dagster_ui import CHROMIUM, GRAPH, ask, browser_page, dagster_ui, follow_launched_run, materialize, spoil
 
-CHROMIUM = shutil.which("chromium")
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.skipif(CHROMIUM is None, reason="Debian's chromium is not installed: apt-get install chromium"),
 ]
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-           "--disable-component-update", "--disable-sync"]  # fmt: skip
+WINDOW_CHECK = "assets/fine_tuning_features?view=checks&checkDetail=pairs_are_inside_the_window"
 
 
 @pytest.fixture(scope="module")
@@ -43,29 +40,13 @@ def address(made, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def page(address):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        page = browser.new_page(viewport={"width": 2300, "height": 1000})
-        page.set_default_timeout(60_000)
+    with browser_page() as page:
         yield page
-        browser.close()
-
-
-def ask(address: str, query: str, **variables: object) -> dict:
-    body = json.dumps({"query": query, "variables": variables}).encode()
-    request = urllib.request.Request(f"{address}/graphql", body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        answered = json.load(answer)
-    assert "errors" not in answered, answered
-    return answered["data"]
 
 
 def test_the_graph_shows_every_table_its_days_and_its_checks(page, address):
-    groups = "global%40global%3Aclickstream%2Cglobal%40global%3Afeatures"
     page.set_viewport_size({"width": 3400, "height": 2800})  # what lies outside is not drawn
-    page.goto(f"{address}/asset-groups/?expanded={groups}")
+    page.goto(f"{address}{GRAPH}")
     for table in (*lineage.DAILY, *lineage.LOG):
         page.get_by_text(table, exact=True).first.wait_for()
     page.get_by_text("100% filled").nth(len(lineage.DAILY) - 1).wait_for()
@@ -105,31 +86,85 @@ def test_the_launchpad_offers_every_setting_with_its_description(page, address):
     page.get_by_text("max_abs_difference_threshold").first.wait_for()
 
 
-def test_with_the_sensors_on_a_late_event_is_ingested_and_its_day_alone_is_made_anew(made, address):
-    start = """mutation ($name: String!) { startSensor(sensorSelector: {repositoryName: "__repository__",
-        repositoryLocationName: "ft_assets", sensorName: $name}) { ... on Sensor { name } ... on PythonError { message } } }"""
-    before = {day: commit.version for day, commit in lineage.day_commits(made.lake, "fine_tuning_features").items()}
-    days = sorted(before)
+def test_a_day_is_materialized_from_the_ui_and_its_checks_go_green(made, page, address):
+    day, before = days_of(made)[1], versions(made, "fine_tuning_features")
+    materialize(page, address, "assets/fine_tuning_features", day, ends="Success")
+    after = versions(made, "fine_tuning_features")
+    assert after[day] > before[day]
+    page.goto(f"{address}/{WINDOW_CHECK}")
+    page.get_by_text("Execution history").wait_for()
+    page.get_by_text("Partitions", exact=True).last.click()
+    page.get_by_text(day.isoformat(), exact=True).locator("visible=true").last.click()
+    page.get_by_text("Passed", exact=True).last.wait_for()
+
+
+def test_a_planted_violation_turns_its_check_red_and_shows_the_rows(made, page, address):
+    day = days_of(made)[0]
+    sessions = spoil(made.lake, "fine_tuning_features", day, "positive_rank", lambda _: 10.0)
+    page.goto(f"{address}/{WINDOW_CHECK}")
+    page.get_by_role("button", name="Execute all").click()
+    follow_launched_run(page, ends="Failure")
+    page.goto(f"{address}/{WINDOW_CHECK}")
+    page.get_by_text("2 rows break the rule").first.wait_for()
+    page.get_by_text(re.compile(r"\[Show (Markdown|Table)\]")).first.click()
+    page.get_by_text(sessions[0]).first.wait_for()
+
+
+def test_a_failed_blocking_check_stops_what_is_behind_its_table(made, page, address):
+    day = days_of(made)[0]
+    before = {name: versions(made, name)[day] for name in lineage.DAILY}
+    sound = made.lake.slice("search_sessions").version
+    spoil(made.lake, "search_sessions", day, "results", lambda shown: [{**shown[0], "rank": float("nan")}, *shown[1:]])
+    run = materialize(page, address, "locations/ft_assets/jobs/features_job", day, ends="Failure")
+    made.lake.open("search_sessions").restore(sound)
+    steps = ask(
+        address,
+        "query ($run: ID!) { runOrError(runId: $run) { ... on Run { stepStats { stepKey status } } } }",
+        run=run,
+    )["runOrError"]["stepStats"]
+    status = {step["stepKey"]: step["status"] for step in steps}
+    assert status["fine_tuning_inputs_checks"] == "FAILURE"
+    assert {status.get(name, "SKIPPED") for name in ("sampled_inputs", "pair_features", "fine_tuning_features")} == {"SKIPPED"}
+    after = {name: versions(made, name)[day] for name in lineage.DAILY}
+    assert {name for name in before if after[name] != before[name]} == {"flagged_sessions", "fine_tuning_inputs"}
+
+
+def test_with_the_sensors_on_a_late_event_is_ingested_and_its_day_alone_is_made_anew(made, page, address):
+    before, days = versions(made, "fine_tuning_features"), days_of(made)
+    switch_on(page, address, "landed_files_sensor")
     late_event(made, days[0])
-    for sensor in ("landed_files_sensor", "touched_days_sensor"):
-        assert ask(address, start, name=sensor)["startSensor"] == {"name": sensor}
-    until = time.monotonic() + 180
-    while time.monotonic() < until:
-        after = {day: commit.version for day, commit in lineage.day_commits(made.lake, "fine_tuning_features").items()}
-        if after[days[0]] > before[days[0]]:
-            break
-        time.sleep(1)
-    assert after[days[0]] > before[days[0]], "the day was not made anew"
+    page.goto(f"{address}/runs")
+    ended(page, "ingestion_job")
+    switch_on(page, address, "touched_days_sensor")
+    page.goto(f"{address}/runs")
+    ended(page, "features_job")
+    after = versions(made, "fine_tuning_features")
+    assert after[days[0]] > before[days[0]]
     assert after[days[1]] == before[days[1]]
-    runs = ask(address, "{ runsOrError(limit: 5) { ... on Runs { results { jobName status tags { key value } } } } }")
-    newest = [run["jobName"] for run in runs["runsOrError"]["results"]][:2]
-    assert newest == ["features_job", "ingestion_job"]
 
 
 def test_one_gpu_step_runs_at_a_time(made):
     with headless.instance_of(made) as instance:
         assert {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()} == {"gpu": 1}
         assert instance.get_concurrency_config().pool_config.pool_granularity.value == "run"
+
+
+def days_of(home: Home) -> list[dt.date]:
+    return sorted(versions(home, "fine_tuning_features"))
+
+
+def versions(home: Home, table: str) -> dict[dt.date, int]:
+    return {day: commit.version for day, commit in lineage.day_commits(home.lake, table).items()}
+
+
+def switch_on(page, address: str, sensor: str) -> None:
+    page.goto(f"{address}/locations/ft_assets/sensors/{sensor}")
+    page.locator("input[type=checkbox]").first.dispatch_event("click")  # the switch is drawn beside it
+    page.get_by_text("Sensor has never run").wait_for(state="detached")
+
+
+def ended(page, job: str) -> None:
+    page.locator("tr", has_text=job).filter(has_text="sensor").filter(has_text="Success").first.wait_for()
 
 
 def late_event(home: Home, day) -> None:

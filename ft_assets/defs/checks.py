@@ -3,21 +3,22 @@
 (Dagster reads the annotations of these functions, so they may not be postponed: no ``from __future__``.)
 """
 
+import datetime as dt
 import json
-import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from ft_assets import schemas
-from ft_assets.checks import Check, Found, StoredTable, checks, thresholds
+from ft_assets import lineage, schemas
+from ft_assets.checks import Check, StoredTable, checks, thresholds
 from ft_assets.defs import partitions
 from ft_assets.defs.config import ChecksConfig
+from ft_assets.defs.evaluations import as_evaluation, materialization_of, result, summed_up
 from ft_assets.defs.resources import HomeResource
+from ft_assets.lake import Lake
 
-VERSION, READ = "table_version", "versions_read"
 OP_SUFFIX = "_checks"  # of the step that runs a table's checks, also in the configuration
 
 
@@ -35,68 +36,6 @@ def _spec(check: Check) -> dg.AssetCheckSpec:
             partitions_def=partitions.SESSION_DATE if daily else None,
             metadata={"reads": ", ".join(map(str, check.views)), "severity": check.severity, **thresholds_},
         )
-
-
-def asset_check_key(check: Check) -> dg.AssetCheckKey:
-    """Dagster's name of a check."""
-    return dg.AssetCheckKey(dg.AssetKey(check.table), check.name)
-
-
-def evaluation_of(record: Any) -> dg.AssetCheckEvaluation | None:
-    """What a check found by its newest record; None where there is no record, or only a plan of running it."""
-    event = record.event.dagster_event if record and record.event else None
-    found = event.event_specific_data if event else None
-    return found if isinstance(found, dg.AssetCheckEvaluation) else None
-
-
-def result(found: Found) -> dg.AssetCheckResult:
-    """An outcome as Dagster shows it, with the numbers that decided and the versions of the tables that were read."""
-    outcome = found.outcome
-    metadata: dict[str, Any] = {
-        "violations": outcome.rows,
-        **found.numbers,
-        VERSION: found.versions[outcome.table],
-        READ: dg.MetadataValue.json(dict(sorted(found.versions.items()))),
-    }
-    if outcome.examples:
-        metadata["examples"] = _table(outcome.examples)
-        metadata["examples_json"] = dg.MetadataValue.json(_plain(outcome.examples))
-    failed = f"{outcome.message} To do: {outcome.remedy}"
-    return dg.AssetCheckResult(
-        asset_key=outcome.table,
-        check_name=outcome.check,
-        passed=outcome.passed,
-        severity=dg.AssetCheckSeverity[outcome.severity],
-        description=None if outcome.passed else failed,
-        metadata=metadata,
-    )
-
-
-def _plain(examples: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    def plain(value: Any) -> Any:
-        if isinstance(value, (list, tuple)):
-            return [plain(v) for v in value[:50]]
-        if isinstance(value, float) and not math.isfinite(value):
-            return "NaN" if math.isnan(value) else str(value)
-        return value if isinstance(value, (int, float, bool, str, type(None))) else str(value)
-
-    return [{name: plain(value) for name, value in example.items()} for example in examples]
-
-
-def _table(examples: list[dict[str, Any]]) -> dg.TableMetadataValue:
-    """Rows as the UI shows a table; a list or a long text is cut to what fits a cell."""
-
-    def cell(value: Any) -> Any:
-        return (str(value)[:200] if isinstance(value, (str, list)) else value) if value is not None else None
-
-    plain = _plain(examples)
-    kinds = {bool: "bool", int: "int", float: "float"}
-    columns = []
-    for name in plain[0]:
-        types = {type(example[name]) for example in plain if example[name] is not None}
-        columns.append(dg.TableColumn(name, kinds.get(types.pop(), "string") if len(types) == 1 else "string"))
-    records = [dg.TableRecord({name: cell(value) for name, value in example.items()}) for example in plain]
-    return dg.MetadataValue.table(records, dg.TableSchema(columns))
 
 
 def check_settings(config: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
@@ -124,18 +63,47 @@ def _checks_of(table: schemas.Table) -> dg.AssetChecksDefinition:
         name=f"{table.name}{OP_SUFFIX}",
         specs=[_spec(check) for check in by_name.values()],
         can_subset=True,
-        description=f"Reads {table.name} back from storage, and holds it to its rules.",
+        description=f"Reads {table.name} back from storage and holds it to its rules, each a file of sql/checks/{table.name}.",
     )
-    def run(context: dg.AssetCheckExecutionContext, config: ChecksConfig, home: HomeResource) -> Iterator[dg.AssetCheckResult]:
-        day = partitions.day(context.partition_key) if table.daily else None
+    def run(context: dg.AssetCheckExecutionContext, config: ChecksConfig, home: HomeResource) -> Iterator[Any]:
         selected = {key.name for key in context.selected_asset_check_keys}
+        chosen = [check for name, check in by_name.items() if name in selected]
         set_ = thresholds(table.name, config.parameters)
+        if table.daily and not context.has_partition_key:  # the UI's "Execute" names no day
+            yield from _every_day(context.instance, home.lake, table, chosen, set_)
+            return
+        day = partitions.day(context.partition_key) if table.daily else None
         with StoredTable(home.lake, table.name, day) as stored:
-            for name, check in by_name.items():
-                if name in selected:
-                    yield result(stored.run(check, set_.get(name)))
+            for check in chosen:
+                yield result(stored.run(check, set_.get(check.name)))
 
     return run
+
+
+def _every_day(
+    instance: dg.DagsterInstance,
+    lake: Lake,
+    table: schemas.Table,
+    chosen: Sequence[Check],
+    set_: Mapping[str, Mapping[str, Any]],
+) -> Iterator[dg.Output[None] | dg.AssetCheckEvaluation]:
+    """Check every day that has been made: each day's outcome as if a run of the day had found it, and their sum.
+
+    (Evaluations, since Dagster makes none of an ``AssetCheckResult`` where the table has days and the run has none.)
+    """
+    days = sorted(lineage.day_commits(lake, table.name))
+    made = {day: materialization_of(instance, table.name, partitions.key(day)) for day in days}
+    found: dict[str, dict[dt.date, dg.AssetCheckResult]] = {check.name: {} for check in chosen}
+    for day in days:
+        with StoredTable(lake, table.name, day) as stored:
+            for check in chosen:
+                found[check.name][day] = result(stored.run(check, set_.get(check.name)))
+    for check in chosen:
+        yield dg.Output(None, _spec(check).get_python_identifier())
+        of_days = found[check.name]
+        yield as_evaluation(check, summed_up(check, of_days))
+        for day, one in sorted(of_days.items(), key=lambda of: (not of[1].passed, of[0])):  # the UI opens on the last
+            yield as_evaluation(check, one, partitions.key(day), made[day])
 
 
 ASSET_CHECKS = [_checks_of(table) for table in schemas.TABLES.values()]

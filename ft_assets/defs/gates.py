@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from ft_assets import lineage
 from ft_assets.checks import Check, StoredTable, checks
-from ft_assets.defs.checks import READ, asset_check_key, evaluation_of, result
+from ft_assets.defs.evaluations import READ, as_evaluation, asset_check_key, evaluation_of, result
 from ft_assets.defs.requests import UNFINISHED
 from ft_assets.lake import Home
 
@@ -41,18 +41,9 @@ def _versions_read(evaluation: dg.AssetCheckEvaluation) -> object:
 
 def _evaluated(home: Home, instance: dg.DagsterInstance, check: Check) -> dg.AssetCheckEvaluation:
     with StoredTable(home.lake, check.table) as stored:
-        found = result(stored.run(check))  # it blocks, so it has no thresholds
-    evaluation = dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey(check.table),
-        check_name=check.name,
-        passed=found.passed,
-        metadata=found.metadata,
-        severity=found.severity,
-        description=found.description,
-        blocking=check.blocking,
-    )
-    instance.report_runless_asset_event(evaluation)
-    return evaluation
+        found = as_evaluation(check, result(stored.run(check)))  # it blocks, so it has no thresholds
+    instance.report_runless_asset_event(found)
+    return found
 
 
 def headless_lock(home: Home) -> FileLock:

@@ -14,7 +14,8 @@ from ft_assets import lineage, schemas
 from ft_assets.checks import checks
 from ft_assets.defs import partitions
 from ft_assets.defs.assets import configurations
-from ft_assets.defs.checks import OP_SUFFIX, asset_check_key, check_settings
+from ft_assets.defs.checks import OP_SUFFIX, check_settings
+from ft_assets.defs.evaluations import asset_check_key
 from ft_assets.lake import Home
 from ft_assets.rules import pseudonyms
 

@@ -1,6 +1,8 @@
 import inspect
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from ft_assets import lineage, schemas
 from ft_assets.checks import checks
 from ft_assets.definitions import defs
+from ft_assets.defs import catalog
 from ft_assets.defs.assets import configurations
 
 GRAPH = {
@@ -32,8 +35,9 @@ def graph() -> dict[str, set[str]]:
     return {key.path[-1]: {parent.path[-1] for parent in nodes.get(key).parent_keys} for key in nodes.get_all_asset_keys()}
 
 
-def in_a_fresh_process(code: str, *options: str) -> str:
-    done = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, check=False)
+def in_a_fresh_process(code: str, *options: str, **variables: str) -> str:
+    command = [sys.executable, *options, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | variables)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -134,3 +138,112 @@ def test_every_setting_in_the_launchpad_has_a_description(name):
     }
     assert settings
     assert [setting for setting, description in settings.items() if not description] == []
+
+
+def descriptions() -> dict[str, str | None]:
+    repository, nodes = defs.get_repository_def(), defs.resolve_asset_graph()
+    jobs = [job for job in repository.get_all_jobs() if not job.name.startswith("__")]
+    resources = repository.get_top_level_resources()
+    return {
+        **{f"asset {key.to_user_string()}": nodes.get(key).description for key in nodes.get_all_asset_keys()},
+        **{f"check {key.to_user_string()}": nodes.get_check_spec(key).description for key in nodes.asset_check_keys},
+        **{f"sensor {sensor.name}": sensor.description for sensor in repository.sensor_defs},
+        **{f"job {job.name}": job.description for job in jobs},
+        **{f"op {node.name} of {job.name}": node.definition.description for job in jobs for node in job.nodes},
+        **{f"resource {name}": resource.description for name, resource in resources.items()},
+        **{
+            f"setting {name} of {job.name}": field.description
+            for job in jobs
+            for name, field in settings(job.run_config_schema.config_type).items()
+        },
+    }
+
+
+def settings(config_type: object, path: str = "") -> dict[str, dg.Field]:
+    """What a user may set of ops and resources, at whatever depth; the rest of a run's configuration is Dagster's."""
+    found = {}
+    for name, field in getattr(config_type, "fields", {}).items():
+        if path or name in ("ops", "resources"):
+            found |= settings(field.config_type, f"{path}{name}.")
+            found |= {f"{path}{name}": field} if ".config." in path else {}
+    return found
+
+
+def test_everything_in_the_ui_is_described_in_a_sentence():
+    said = descriptions()
+    assert {kind.split()[0] for kind in said} == {"asset", "check", "sensor", "job", "op", "resource", "setting"}
+    assert {"setting ops.pull.config.max_rows of pull_job", "setting resources.encoder.config.device of features_job"} <= set(
+        said
+    )
+    assert [name for name, words in said.items() if len((words or "").split()) < 3] == []
+
+
+def test_an_asset_tells_a_newcomer_what_a_row_is_and_what_to_look_at():
+    nodes = defs.resolve_asset_graph()
+    for table in schemas.TABLES.values():
+        row, _, about = nodes.get(dg.AssetKey(table.name)).description.partition("\n\n")
+        assert row == f"A row is {table.row}."
+        assert 2 <= about.count(". ") + 1 <= 5, table.name
+        assert nodes.get(dg.AssetKey(table.name)).group_name == ("features" if table.daily else "clickstream")
+
+
+def test_every_kind_has_an_icon_in_the_ui():
+    import dagster_webserver
+
+    chunks = (Path(dagster_webserver.__file__).parent / "webapp" / "build" / "_next" / "static" / "chunks").glob("*.js")
+    code = "".join(path.read_text() for path in chunks)
+    nodes = defs.resolve_asset_graph()
+    kinds = {kind for key in nodes.get_all_asset_keys() for kind in nodes.get(key).kinds}
+    assert kinds == {"deltalake", "duckdb", "pytorch", "huggingface"}
+    assert [kind for kind in kinds if f"{kind}:{{icon:" not in code] == []
+
+
+def test_a_table_with_what_a_person_typed_or_is_known_by_is_tagged():
+    nodes = defs.resolve_asset_graph()
+    tagged = {key.path[-1] for key in nodes.get_all_asset_keys() if nodes.get(key).tags.get("pii") == "true"}
+    personal = {"user_id", "user_agent", "query_text", "raw"}
+    assert tagged >= {table.name for table in schemas.TABLES.values() if personal & set(table.column_names)}
+    assert "items" not in tagged
+
+
+def test_nobody_owns_the_tables_unless_the_environment_says_who(monkeypatch):
+    monkeypatch.delenv(catalog.OWNERS, raising=False)
+    assert catalog.owners() == []
+    code = """from ft_assets.definitions import defs
+nodes = defs.resolve_asset_graph()
+print({tuple(nodes.get(key).owners) for key in nodes.get_all_asset_keys()})"""
+    said = in_a_fresh_process(code, FT_ASSETS_OWNERS="team:search, ann@example.org")
+    assert said == "{('team:search', 'ann@example.org')}"
+    monkeypatch.setenv(catalog.OWNERS, "search")
+    with pytest.raises(ValueError, match=r"FT_ASSETS_OWNERS must list teams.*got 'search'"):
+        catalog.owners()
+
+
+def references(asset: dg.AssetsDefinition) -> dict[str, list[str]]:
+    return {
+        key.path[-1]: [reference.source for reference in metadata["dagster/code_references"].code_references]
+        for key, metadata in asset.metadata_by_key.items()
+    }
+
+
+def test_an_asset_refers_to_its_function_and_to_its_sql():
+    made_by_code = {"sampled_inputs"}
+    for asset in defs.assets:
+        for table, places in references(asset).items():
+            files = [Path(place.partition(":")[0]) for place in places]
+            assert all(file.is_file() for file in files)
+            assert "assets.py" in {file.name for file in files}
+            assert any(file.suffix == ".sql" for file in files) != (table in made_by_code), table
+
+
+@pytest.mark.parametrize(("url", "middle"), [("https://github.com/a/b", "tree"), ("https://gitlab.example.org/a/b/", "-/tree")])
+def test_with_a_git_host_the_references_are_links_into_the_repository(monkeypatch, url, middle):
+    from ft_assets.defs.assets import fine_tuning_features
+
+    monkeypatch.setenv(catalog.GIT_URL, url)
+    monkeypatch.setenv(catalog.GIT_BRANCH, "v1")
+    (asset,) = catalog.with_code_references([fine_tuning_features])
+    (places,) = references(asset).values()
+    root = f"{url.rstrip('/')}/{middle}/v1"
+    assert places[0] == f"{root}/sql/assets/fine_tuning_features.sql"
+    assert places[-1].startswith(f"{root}/ft_assets/defs/assets.py#L")
