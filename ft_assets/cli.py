@@ -283,6 +283,27 @@ def _forgotten_text(done: Any) -> str:
 
 
 @main.command()
+@click.pass_obj
+@_told
+def alert_test(home: Home) -> None:
+    """Send a test alert to every target in alerts.yaml. Exit status 1 if one does not take it."""
+    from ft_assets.alert_settings import read_alerts
+    from ft_assets.alerts import NotDeliveredError, trial
+
+    failed = False
+    for channel in read_alerts(home.path).channels:
+        try:
+            channel.target.send(trial(dt.datetime.now(dt.UTC)))
+            click.echo(f"ok      {channel.name}")
+        except Exception as error:  # of a function of somebody else's, too
+            failed = True
+            reason = str(error) if isinstance(error, NotDeliveredError) else f"{type(error).__name__} was raised"
+            click.echo(f"FAILED  {channel.name}: {reason}")
+    if failed:
+        sys.exit(1)
+
+
+@main.command()
 @click.option("--port", default=3000, show_default=True, type=int)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.pass_obj

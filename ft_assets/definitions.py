@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dagster as dg
 
+from ft_assets.defs.alerts import ALERT_SENSORS
 from ft_assets.defs.assets import DAILY_ASSETS, ingestion
+from ft_assets.defs.catalog import with_code_references
 from ft_assets.defs.checks import ASSET_CHECKS
 from ft_assets.defs.pulls import pull_job
 from ft_assets.defs.requests import FEATURES_JOB, INGESTION_JOB
@@ -12,7 +14,7 @@ from ft_assets.defs.resources import EncoderResource, HomeResource, lake_io_mana
 from ft_assets.defs.sensors import SENSORS
 
 defs = dg.Definitions(
-    assets=[ingestion, *DAILY_ASSETS],
+    assets=with_code_references([ingestion, *DAILY_ASSETS]),
     asset_checks=ASSET_CHECKS,
     jobs=[
         dg.define_asset_job(
@@ -28,7 +30,7 @@ defs = dg.Definitions(
         ),
         pull_job,
     ],
-    sensors=SENSORS,
+    sensors=[*SENSORS, *ALERT_SENSORS],
     resources={"home": HomeResource(), "encoder": EncoderResource(), "io_manager": lake_io_manager},
     # One process a run: each step of the default executor would import torch anew. Runs are what runs in parallel.
     executor=dg.in_process_executor,

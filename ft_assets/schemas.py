@@ -48,6 +48,7 @@ class Table:
     Attributes:
         name: asset key, folder in the lake and stem of its SQL file.
         row: what one row is.
+        about: what it is made from, what it is for and what to look at, in Markdown.
         columns: in storage order.
         key: columns that name a row: no two rows share their values.
         partition_by: Delta partition columns; a table partitioned by ``session_date`` alone has one part per day.
@@ -56,6 +57,7 @@ class Table:
 
     name: str
     row: str
+    about: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     partition_by: tuple[str, ...] = ()
@@ -104,6 +106,9 @@ _QUERY_HASH = Column("query_hash", STRING, "Hash of the query text: the key of i
 SEARCH_SESSIONS = Table(
     "search_sessions",
     "a session as logged",
+    "Made by the ingestion from the landed files: every session once, with its list as it was shown, bots and noise "
+    "included. All that the features know of what people asked and saw starts here. Look at `rows_added` against what "
+    "you expect of your traffic: a day with few sessions makes few pairs.",
     (
         _SESSION,
         Column(
@@ -139,6 +144,9 @@ _EVENT_COLUMNS = (
 SESSION_EVENTS = Table(
     "session_events",
     "an interaction with a shown item as logged, of whatever type",
+    "Made by the ingestion: clicks, carts, purchases and whatever else the log says of a shown item, each once. Which "
+    "types count as positive evidence is decided later (`fine_tuning_inputs`, setting `event_types`), so nothing is "
+    "thrown away here. An event whose session is not logged yet is in `waiting_records` meanwhile.",
     (*_EVENT_COLUMNS, _SOURCE, _INGESTED),
     key=("event_id",),
 )
@@ -146,6 +154,9 @@ SESSION_EVENTS = Table(
 WAITING_RECORDS = Table(
     "waiting_records",
     "an event that is sound, but whose session, or the place of its item in the list, is not logged yet",
+    "Made by the ingestion: events that came before their session, or before the impression that says where their "
+    "item stood. They are joined when that comes, in whatever file, and leave this table then. A few are normal where "
+    "logs are shipped in pieces; the check `nothing_waits_for_long` warns of those whose session seems lost.",
     (
         *_EVENT_COLUMNS,
         Column("waits_for", STRING, "session: the query has not come; impression: it does not show the item yet."),
@@ -161,6 +172,9 @@ WAITING_RECORDS = Table(
 REJECTED_RECORDS = Table(
     "rejected_records",
     "a record that was refused",
+    "Made by the ingestion: what could not be used, with a fixed `reason`, what must hold and what came instead, and "
+    "the line as it stood. An empty table is the best one; the check `nothing_is_rejected` shows what is in it. Look "
+    "at `reason` first: many rows of one reason mean that the logging changed, one row that a line is damaged.",
     (
         _SOURCE,
         _NUMBER,
@@ -178,6 +192,10 @@ _AT = "When that was logged."
 SESSION_PARTS = Table(
     "session_parts",
     "what one ingestion learnt of a session whose log is scattered over many records (ubi)",
+    "Made by the ingestion from logs in which the query, the impressions and the events of one session are records of "
+    "their own (User Behavior Insights). It is the notebook that makes a session the same whatever order its records "
+    "come in; the sessions themselves are in `search_sessions`. Nothing needs to be read here unless "
+    "`sessions_become_whole` warns.",
     (
         _SESSION,
         Column("queried_at", TIMESTAMP, "Time of its first query document.", nullable=True),
@@ -209,6 +227,9 @@ SESSION_PARTS = Table(
 INGESTED_FILES = Table(
     "ingested_files",
     "a landed file as it was found once, and what became of its records",
+    "Made by the ingestion, which keeps its books here: read = accepted + duplicate + of no interest + rejected, for "
+    "every file. It says which files are done, so a file is ingested exactly once. Its check "
+    "`rows_agree_with_the_books` holds the tables of the log to these counts and stops every day if they differ.",
     (
         _SOURCE,
         Column(
@@ -264,6 +285,10 @@ INGESTED_FILES = Table(
 ITEMS = Table(
     "items",
     "a part with its text",
+    "Made by the ingestion from the landed catalogue: the newest text of each item, and the object (document, "
+    "product) that it is a part of. The model encodes these texts. An item that is shown and not here has no text, so "
+    "it is removed from its sessions: the check `results_have_texts` of `fine_tuning_inputs` warns when that is more "
+    "than a few.",
     (
         Column("item_id", STRING, "The part: what a result list names."),
         Column("object_id", STRING, "The object it is a part of; itself where the catalogue says nothing."),
@@ -278,6 +303,10 @@ ITEMS = Table(
 FLAGGED_SESSIONS = Table(
     "flagged_sessions",
     "a session that a rule takes for a bot's or for noise",
+    "Made from `search_sessions` and `session_events` of the day by the rules in `sql/rules/`. By default a rule only "
+    "counts (shadow mode); a rule named in the setting `enforced` leaves its sessions out of the features. Look at "
+    "the numbers of each rule over the days under *Plots* before you enforce one, and at `detail` for what was "
+    "counted.",
     (
         _SESSION,
         _DATE,
@@ -292,6 +321,10 @@ FLAGGED_SESSIONS = Table(
 FINE_TUNING_INPUTS = Table(
     "fine_tuning_inputs",
     "a session ready to use",
+    "Made from the day's sessions, their events, the catalogue's texts and the flags: per session the list without "
+    "repetitions, the object of each item, the engine's score and whether it drew a positive event. Items without a "
+    "text and sessions of enforced rules are left out, and counted. This is what a training loop of your own would "
+    "start from (`FineTuningInput`).",
     (
         _SESSION,
         _DATE,
@@ -314,6 +347,9 @@ FINE_TUNING_INPUTS = Table(
 SAMPLED_INPUTS = Table(
     "sampled_inputs",
     "a session ready to use, its not-events thinned",
+    "Made from `fine_tuning_inputs`: the same sessions, with `kept` saying which results take part. Results without "
+    "an event are thinned object by object to the share `negative_downsampling_factor` (default 1: all stay). The "
+    "choice depends on the seed and the ids alone, so a rerun chooses the same.",
     (
         *FINE_TUNING_INPUTS.columns,
         Column("kept", pa.list_(BOOL), "Whether the item stays: always for parts of a clicked object."),
@@ -325,6 +361,10 @@ SAMPLED_INPUTS = Table(
 TEXT_VECTORS = Table(
     "text_vectors",
     "a text under a model",
+    "Made from the queries and item texts of the day by the model of the resource `encoder`. A text is encoded once "
+    "in its life under a model: materializing a day adds what is missing and removes nothing, so look at "
+    "`query_texts_encoded` and `item_texts_encoded`, which should fall to nearly none on a day seen before. Another "
+    "model gets vectors of its own, beside these.",
     (
         Column("model", STRING, "Fingerprint of the model: all that changes its numbers."),
         Column("role", STRING, "query or item: a model may encode them differently."),
@@ -349,9 +389,27 @@ _PAIR_COLUMNS = (
     Column("pairing", STRING, "session: both of one session; irrelevant: the negative is an irrelevant session's."),
 )
 
-PAIR_FEATURES = Table("pair_features", "a pair", _PAIR_COLUMNS, partition_by=("session_date",), daily=True)
+PAIR_FEATURES = Table(
+    "pair_features",
+    "a pair",
+    "Made from `sampled_inputs` and `text_vectors`: in each session, every result that drew an event against every "
+    "kept one that did not, how the model scores both today, and how far each can be believed. Look at "
+    "`share_ordered_right`: the share of pairs in which the model already prefers the positive. Nothing is cut here, "
+    "so the window of `fine_tuning_features` can be chosen from these rows.",
+    _PAIR_COLUMNS,
+    partition_by=("session_date",),
+    daily=True,
+)
 FINE_TUNING_FEATURES = Table(
-    "fine_tuning_features", "a pair inside the clamp window", _PAIR_COLUMNS, partition_by=("session_date",), daily=True
+    "fine_tuning_features",
+    "a pair inside the clamp window",
+    "Made from `pair_features`: the pairs with min < |positive_rank - negative_rank| < max. **This is the table to "
+    "train on**: read it with `ft_assets.read_table`, or let `ft_assets.training_data` feed it to your loop. Look at "
+    "`pairs_clamped` (what the window cut off, see the picture) and at its checks: all green means that every row can "
+    "be traced back to a logged session.",
+    _PAIR_COLUMNS,
+    partition_by=("session_date",),
+    daily=True,
 )
 
 TABLES: dict[str, Table] = {
@@ -376,6 +434,8 @@ TABLES: dict[str, Table] = {
 PULLED_RANGES = Table(
     "pulled_ranges",
     "a finished pull of new rows from a table of a database",
+    "What the program keeps for itself, so that the next pull goes on where this one ended; no asset. It is written "
+    "after the rows have landed: a pull that is killed is done again, and the ingestion drops what came twice.",
     (
         Column("source", STRING, "The source's name in sources.yaml."),
         Column("feed", STRING, "What its rows are: items, sessions or events."),

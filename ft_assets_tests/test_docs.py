@@ -7,7 +7,10 @@ import pytest
 import yaml
 
 from ft_assets import books, cli, readers, schemas
+from ft_assets.check_docs import checks_markdown
+from ft_assets.check_files import checks
 from ft_assets.defs.assets import configurations
+from ft_assets.defs.checks import check_settings
 from ft_assets.table_docs import tables_markdown
 
 ROOT = Path(__file__).parents[1]
@@ -58,6 +61,20 @@ def test_the_pages_and_pictures_that_the_readme_points_at_are_there():
 
 def test_the_page_of_tables_is_written_from_the_schemas():
     assert (ROOT / "docs" / "tables.md").read_text() == tables_markdown()
+
+
+def test_the_page_of_checks_is_written_from_their_files():
+    page = (ROOT / "docs" / "checks.md").read_text()
+    assert page == checks_markdown()
+    for check in checks():
+        assert f"| `{check.name}` | {check.severity} |" in page
+
+
+def test_the_settings_of_the_page_of_checks_are_settings():
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "docs" / "checks.md").read_text(), re.S | re.M)
+    assert check_settings(yaml.safe_load(text))["pair_features"] == {
+        "share_ordered_right": {"least": 0.6, "least_sessions": 50, "deviations": 3.0}
+    }
 
 
 def test_the_table_of_bad_inputs_has_every_reason_and_no_other():

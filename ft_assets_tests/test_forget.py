@@ -781,6 +781,7 @@ def test_a_table_of_the_future_is_looked_after_by_its_columns(tmp_path, monkeypa
     parts = schemas.Table(
         "session_parts",
         "a part",
+        "Of the future.",
         (schemas.Column("user_id", schemas.STRING, "u."), schemas.Column("session_id", schemas.STRING, "s.")),
     )
     monkeypatch.setitem(schemas.TABLES, "session_parts", parts)

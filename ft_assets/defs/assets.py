@@ -11,8 +11,9 @@ import dagster as dg
 
 from ft_assets import engine, flags, lineage, schemas
 from ft_assets.defs import partitions
+from ft_assets.defs.catalog import table_words
 from ft_assets.defs.config import ClampConfig, FlagsConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
-from ft_assets.defs.metadata import ingestion_results, table_metadata, text_vectors_result
+from ft_assets.defs.metadata import ingestion_results, text_vectors_result
 from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
 from ft_assets.lake import Home, Slice
 from ft_assets.measuring import measured
@@ -28,8 +29,7 @@ def _spec(table: schemas.Table, **settings: Any) -> dict[str, Any]:
     """What every asset says of its table."""
     return {
         "key": table.name,
-        "description": f"A row is {table.row}.",
-        "metadata": table_metadata(table),
+        **table_words(table),
         "code_version": lineage.CODE_VERSION,
         **settings,
     }
