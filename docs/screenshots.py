@@ -162,3 +162,7 @@ def shoot(page: Page, name: str, width: int, height: int, crop: tuple[float, flo
     picture.quantize(COLORS, dither=Image.Dither.NONE).save(path, optimize=True)
     if path.stat().st_size > BYTES:
         raise ValueError(f"{path.name} must be smaller than {BYTES:,} bytes, got {path.stat().st_size:,}")
+
+
+if __name__ == "__main__":
+    main()
