@@ -21,7 +21,7 @@ from ft_assets.simulate import simulate
 from ft_assets_tests.dagster_ui import CHROMIUM, GRAPH, browser_page, dagster_ui, follow_launched_run, spoil
 
 DOCS = Path(__file__).parent
-DAYS, SESSIONS, COLORS, WIDTH, BYTES = 7, 300, 128, 1500, 300_000
+DAYS, SESSIONS, COLORS, WIDTH, BYTES = 7, 300, 256, 1500, 300_000
 # The temporary folder is nobody's home: in the pictures it has the name of the default one.
 WITHOUT_FOLDER = r"""() => {
     const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
@@ -145,7 +145,8 @@ def sensors(page: Page, address: str) -> None:
     """What can be switched on."""
     page.goto(f"{address}/automation")
     page.get_by_text("touched_days_sensor").wait_for()
-    page.locator("label:has(input[type=checkbox]:not([id*=select]))").nth(5).wait_for()  # a box and a switch for each sensor
+    each = page.get_by_text(re.compile("_sensor$")).count()
+    page.wait_for_function("count => document.querySelectorAll('input[type=checkbox]').length > 2 * count", arg=each)
     shoot(page, "sensors", 1500, 500)
 
 

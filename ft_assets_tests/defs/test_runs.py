@@ -13,6 +13,7 @@ from ft_assets.lineage import DAILY, INGESTED, affected_days, out_of_date
 from ft_assets.simulate import simulate
 from ft_assets_tests.builders import misaligned
 from ft_assets_tests.conftest import HASHING
+from ft_assets_tests.dagster_ui import spoil
 
 DAY = "2026-11-01"
 
@@ -116,6 +117,26 @@ def test_a_blocking_check_that_fails_stops_what_stands_behind_it(ingested, insta
     assert "lists_are_aligned" in failed
     made = {event.asset_key.path[-1] for event in result.get_asset_materialization_events()}
     assert made == {"flagged_sessions", "fine_tuning_inputs"}
+
+
+def test_checks_that_are_executed_without_a_day_look_at_every_day_that_was_made(ingested, instance):
+    assert run(instance, "features_job", DAY).success
+    table = dg.AssetKey("fine_tuning_features")
+    job = dg.define_asset_job("only_checks", selection=dg.AssetSelection.checks_for_assets(table))
+    checks = dg.Definitions.merge(defs, dg.Definitions(jobs=[job])).resolve_job_def("only_checks")
+    spoil(ingested.lake, table.path[-1], dt.date.fromisoformat(DAY), "positive_rank", lambda _: 10.0)
+    result = checks.execute_in_process(instance=instance, raise_on_error=False)
+    assert not result.success
+    found = {(e.check_name, e.partition): e.passed for e in result.get_asset_check_evaluations()}
+    assert {day for _, day in found} == {None, DAY}
+    assert {name for (name, day), passed in found.items() if not passed and day == DAY} == {
+        "pairs_are_inside_the_window",
+        "pairs_come_from_pair_features",
+    }
+    (status,) = instance.event_log_storage.get_asset_check_partition_info(
+        [dg.AssetCheckKey(table, "pairs_are_inside_the_window")]
+    )[-1:]
+    assert (status.partition_key, status.latest_execution_status.value) == (DAY, "FAILED")
 
 
 def test_a_day_without_a_session_makes_empty_tables_and_passes(home, instance):
