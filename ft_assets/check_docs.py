@@ -67,10 +67,9 @@ select ...
 def checks_markdown() -> str:
     """Every check by table: its rule, severity, thresholds, what it reads, and what to do when it fails."""
     from ft_assets.check_files import FACTS
-    from ft_assets.checks import PERSONAL
 
     facts = "; ".join(f"{', '.join(f'`${name}`' for name in names)} in checks of {table}" for table, names in FACTS.items())
-    personal = ", ".join(f"`{name}`" for name in sorted(PERSONAL))
+    personal = ", ".join(f"`{name}`" for name in sorted(schemas.PERSONAL))
     known = checks()
     blocking = sum(check.blocking for check in known)
     counts = f"{len(known)} checks: {blocking} block, {len(known) - blocking} warn.\n"

@@ -30,9 +30,6 @@ __all__ = ["PAIR_TABLES", "Check", "Found", "StoredTable", "checks", "parameters
 EXAMPLES = 5
 # Of each ranker, as the kernels have it: to ask them would load torch.
 TARGETS = {"cosine": 1, "dot": 1, "euclidean": -1}
-# Whoever is behind a session can be told from these; what a check shows is kept outside the lake, where `forget` cannot
-# reach it. (detail quotes what came: an agent, a word of a query.)
-PERSONAL = frozenset({"query_text", "user_id", "user_agent", "raw", "detail"})
 
 
 @dataclass(frozen=True)
@@ -134,7 +131,8 @@ class StoredTable:
 
     def _taken(self, check: Check, *, has_numbers: bool) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
         shown = self._con.table("violations")
-        if personal := PERSONAL.intersection(shown.columns):
+        # It is kept outside the lake, where `forget` cannot reach it.
+        if personal := schemas.PERSONAL.intersection(shown.columns):
             raise ValueError(
                 f"sql/{check.sql}.sql must not select {', '.join(sorted(personal))}: what it shows is kept for ever"
             )

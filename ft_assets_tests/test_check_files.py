@@ -10,9 +10,9 @@ import dagster as dg
 import pytest
 import yaml
 
-from ft_assets import queries
+from ft_assets import queries, schemas
 from ft_assets.check_files import Read, check_in, checks
-from ft_assets.checks import PERSONAL, run_check, thresholds
+from ft_assets.checks import run_check, thresholds
 from ft_assets.defs.checks import check_settings
 from ft_assets.defs.requests import config_for, ingestion_request, read_config
 from ft_assets.lake import Home
@@ -102,7 +102,7 @@ def test_adding_a_file_is_adding_a_check(sql: Path, tmp_path: Path) -> None:
     assert run_check(lake, check, None, {"most": 2}).passed
 
 
-@pytest.mark.parametrize("column", sorted(PERSONAL))
+@pytest.mark.parametrize("column", sorted(schemas.PERSONAL))
 def test_a_check_that_would_show_what_is_personal_is_refused(sql: Path, tmp_path: Path, column: str) -> None:
     (sql / "checks/search_sessions/mine.sql").write_text(
         f"{HEAD}-- warns; reads search_sessions\nselect session_id, 'x' as {column} from search_sessions where false"

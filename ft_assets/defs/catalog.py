@@ -16,8 +16,6 @@ from ft_assets.defs.metadata import table_metadata
 
 OWNERS, GIT_URL, GIT_BRANCH = "FT_ASSETS_OWNERS", "FT_ASSETS_GIT_URL", "FT_ASSETS_GIT_BRANCH"
 STORAGE = "deltalake"
-# What a person typed, or is known by; the landed line holds both. docs/privacy.md has what becomes of them.
-PERSONAL = frozenset({"user_id", "user_agent", "query_text", "raw"})
 LAYERS = {
     "fine_tuning_inputs": "sessions",
     "sampled_inputs": "sessions",
@@ -58,7 +56,7 @@ def owners() -> list[str]:
 
 def tags(table: schemas.Table) -> dict[str, str]:
     """What the catalogue can be filtered by: ``tag:pii=true`` are the tables that hold something of a person."""
-    personal = {"pii": "true"} if PERSONAL.intersection(table.column_names) else {}
+    personal = {"pii": "true"} if schemas.PERSONAL.intersection(table.column_names) else {}
     return {"domain": "search", "layer": LAYERS.get(table.name, "log"), **personal}
 
 
