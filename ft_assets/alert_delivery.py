@@ -137,12 +137,13 @@ class _Attempt:
         self.channel, self.place, self.now = channel, place, now
         self.alerts = [alert for alert in alerts if channel.wants(alert)]
         self.left = list(self.alerts)
+        self.refused: list[Alert] = []
         self.problems: list[str] = []
         self.wait_until = place.wait_until
         self.taken, self.closed = 0, threading.Event()
 
     def send(self) -> None:
-        """Send in order until one is not taken or the time is over."""
+        """Send in order until the time is over or one is not taken; one that is refused for what it is holds up no other."""
         ends = time.monotonic() + SENDING_SECONDS
         if self.wait_until is not None and self.now.timestamp() < self.wait_until:
             return
@@ -151,12 +152,17 @@ class _Attempt:
             try:
                 self.channel.target.send(self.left[0])
             except NotDeliveredError as error:
-                return self._failed(str(error), error.retry_after)
+                if not error.is_of_this_one or self.closed.is_set():
+                    return self._failed(str(error), error.retry_after)
+                self.refused.append(self.left.pop(0))
+                self.problems.append(f"refused, and sent again at the next tick: {error}")
+                continue
             except Exception as error:  # somebody else's code: whatever it raises, the other targets are told
                 return self._failed(f"{type(error).__name__} was raised", None)
             if self.closed.is_set():
                 return
             self.left, self.taken = self.left[1:], self.taken + 1
+        self._leave(self.refused)
 
     def _failed(self, reason: str, retry_after: float | None) -> None:
         if self.closed.is_set():
@@ -164,9 +170,16 @@ class _Attempt:
         self.problems.append(f"{len(self.left)} not delivered yet: {reason}")
         if retry_after:
             self.wait_until = self.now.timestamp() + retry_after
-        for alert in [alert for alert in self.left if self.now - alert.when > GIVE_UP]:
+        self._leave([*self.refused, *self.left])
+
+    def _leave(self, not_taken: Sequence[Alert]) -> None:
+        """Leave what was not taken, or not come to, for the next tick; less what was not taken and is too old."""
+        if self.closed.is_set():
+            return
+        given_up = [alert for alert in not_taken if self.now - alert.when > GIVE_UP]
+        for alert in given_up:
             self.problems.append(f"given up, {GIVE_UP.total_seconds() / 3600:.0f} hours old: {alert.title}")
-            self.left = [each for each in self.left if each is not alert]
+        self.left = [alert for alert in (*self.refused, *self.left) if alert not in given_up]
 
     def close(self) -> None:
         """What is not over by now counts as not delivered."""

@@ -25,6 +25,8 @@ import ft_assets
 from ft_assets.alerts import Alert, NotDeliveredError
 
 ATTEMPTS, FIRST_PAUSE, SECONDS = 3, 0.5, 20.0
+# Answers that are about the body, not about the place: another alert may be taken.
+OF_THIS_ONE = ("HTTP 400", "HTTP 413", "HTTP 422")
 SIGNATURE, KEY = "X-FT-Assets-Signature", "Idempotency-Key"
 
 
@@ -72,7 +74,7 @@ class Webhook:
             pause = FIRST_PAUSE * 4 ** (attempt - 1) if asked is None else asked
             if attempt == ATTEMPTS or not is_worth_it or time.monotonic() + pause + self.timeout > ends:
                 times = f" ({attempt} attempts)" if attempt > 1 else ""
-                raise NotDeliveredError(f"{request.host}: {reason}{times}", asked)
+                raise NotDeliveredError(f"{request.host}: {reason}{times}", asked, reason in OF_THIS_ONE)
             time.sleep(pause)
 
     def _request(self, alert: Alert) -> urllib.request.Request:

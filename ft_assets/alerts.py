@@ -26,11 +26,12 @@ class NotDeliveredError(Exception):
 
     Attributes:
         retry_after: seconds for which the target asked to be left alone; None if it did not.
+        is_of_this_one: whether this alert was refused for what it is: those behind it may be taken.
     """
 
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
+    def __init__(self, reason: str, retry_after: float | None = None, is_of_this_one: bool = False) -> None:
         super().__init__(reason)
-        self.retry_after = retry_after
+        self.retry_after, self.is_of_this_one = retry_after, is_of_this_one
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def run(home: Home, config: Path | None) -> None:
     Exit status 1 if a run or an ERROR check failed, or a landed file could not be read.
     """
     from ft_assets import headless
-    from ft_assets.defs.requests import read_config
+    from ft_assets.defs.settings import read_config
     from ft_assets.reports import check_report_text, table_summary_text
 
     began = time.perf_counter()

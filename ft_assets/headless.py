@@ -99,10 +99,10 @@ def run_until_nothing_is_new(
     Raises:
         ValueError: another such pass is at work on the home.
     """
-    from ft_assets.defs import requests
     from ft_assets.defs.gates import headless_lock, mark_failed
+    from ft_assets.defs.settings import run_config
 
-    settings = requests.run_config(home) if config is None else config
+    settings = run_config(home) if config is None else config
     try:
         with headless_lock(home):
             mark_failed(instance)  # what a killed pass left under way

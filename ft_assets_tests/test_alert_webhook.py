@@ -86,9 +86,10 @@ def test_a_wait_too_long_for_a_tick_is_handed_on(server, header, seconds):
 @pytest.mark.parametrize("answer", [400, 401, 404, 410, (302, {"Location": "/elsewhere"})])
 def test_what_is_refused_is_not_tried_again_and_no_redirect_is_followed(server, answer):
     server.answers = [answer]
-    with pytest.raises(NotDeliveredError, match=f"127.0.0.1:.*: HTTP {answer if isinstance(answer, int) else 302}$"):
+    with pytest.raises(NotDeliveredError, match=f"127.0.0.1:.*: HTTP {answer if isinstance(answer, int) else 302}$") as error:
         Webhook(URL).send(alert())
     assert len(server.requests) == 1
+    assert error.value.is_of_this_one == (answer == 400)  # the others are about the place: no alert would be taken
 
 
 def test_it_gives_up_after_three_attempts(server):

@@ -222,6 +222,27 @@ def test_an_alert_that_is_refused_for_three_days_is_given_up_and_those_behind_it
     assert [told.check for told in one.taken] == ["results_are_unique"]
 
 
+def test_an_alert_that_is_refused_for_what_it_is_holds_up_no_other_and_is_given_up_in_the_end(one):
+    class Picky(Target):
+        def send(self, alert):
+            if alert.check == "lists_are_aligned":
+                raise NotDeliveredError("HTTP 422", is_of_this_one=True)
+            super().send(alert)
+
+    picky, log = Picky(), Log()
+    tick = ticks(log, Channel("picky", picky))
+    log.events += [seen(1), seen(2, check="results_are_unique")]
+    assert tick(NOW).problems == ["picky: refused, and sent again at the next tick: HTTP 422"]
+    assert [told.check for told in picky.taken] == ["results_are_unique"]
+    log.events.append(seen(3, check="values_are_in_range"))
+    tick(NOW)
+    assert [told.check for told in picky.taken] == ["results_are_unique", "values_are_in_range"]
+    problems = tick(NOW + dt.timedelta(hours=73)).problems
+    assert problems[1] == "picky: given up, 72 hours old: fine_tuning_inputs.lists_are_aligned failed for 2026-11-01"
+    assert tick(NOW + dt.timedelta(hours=73)).problems == []
+    assert len(picky.taken) == 2
+
+
 def test_a_target_that_asks_to_be_left_alone_is_left_alone(one):
     log, one.away = Log(), NotDeliveredError("HTTP 429", 600.0)
     tick = ticks(log, Channel("one", one))

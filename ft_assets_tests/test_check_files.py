@@ -13,8 +13,8 @@ import yaml
 from ft_assets import queries, schemas
 from ft_assets.check_files import Read, check_in, checks
 from ft_assets.checks import run_check, thresholds
-from ft_assets.defs.checks import check_settings
-from ft_assets.defs.requests import config_for, ingestion_request, read_config
+from ft_assets.defs.requests import ingestion_request
+from ft_assets.defs.settings import check_settings, config_for, read_config
 from ft_assets.lake import Home
 from ft_assets.simulate import simulate
 from ft_assets_tests.builders import make_lake, rejected, session, table_of

@@ -9,8 +9,7 @@ import yaml
 from ft_assets import books, cli, readers, schemas
 from ft_assets.check_docs import checks_markdown
 from ft_assets.check_files import checks
-from ft_assets.defs.assets import configurations
-from ft_assets.defs.checks import check_settings
+from ft_assets.defs.settings import check_settings, configurations
 from ft_assets.table_docs import tables_markdown
 
 ROOT = Path(__file__).parents[1]

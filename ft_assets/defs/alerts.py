@@ -102,7 +102,7 @@ def _evaluations(instance: dg.DagsterInstance, after: int, limit: int) -> list[C
     for record in _evaluation_records(instance, limit, after, ascending=True):
         event = record.event_log_entry.dagster_event
         found = event.event_specific_data if event else None
-        if not isinstance(found, dg.AssetCheckEvaluation):
+        if not isinstance(found, dg.AssetCheckEvaluation) or _sums_up_days(found):
             continue
         rows = found.metadata.get("violations")
         seen.append(
@@ -120,6 +120,12 @@ def _evaluations(instance: dg.DagsterInstance, after: int, limit: int) -> list[C
             )
         )
     return seen
+
+
+def _sums_up_days(found: dg.AssetCheckEvaluation) -> bool:
+    """Whether it stands for all days of a table (the UI's "Execute" leaves one), each of which has an evaluation of its own."""
+    table = schemas.TABLES.get(found.asset_key.path[-1])
+    return table is not None and table.daily and found.partition is None
 
 
 def _newest_failure(instance: dg.DagsterInstance) -> int:

@@ -15,6 +15,7 @@ from ft_assets.defs.catalog import table_words
 from ft_assets.defs.config import ClampConfig, FlagsConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
 from ft_assets.defs.metadata import ingestion_results, text_vectors_result
 from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
+from ft_assets.defs.settings import settled, settled_encoder
 from ft_assets.lake import Home, Slice
 from ft_assets.measuring import measured
 
@@ -60,6 +61,7 @@ def ingestion(
     """Read the landed files named, or all that are new."""
     from ft_assets.ingestion import ingest, named_files
 
+    config = settled(config, context, home.home)
     files = named_files(home.lake, home.home.landing, config.files)
     with measured() as cost:
         done = ingest(home.lake, files, {"run_id": context.run.run_id}, ingestion_settings(config, home.home))
@@ -69,37 +71,45 @@ def ingestion(
     context.instance.add_dynamic_partitions(
         str(partitions.SESSION_DATE.name), [partitions.key(day) for day in done.affected_days]
     )
-    yield from ingestion_results(home.lake, done, cost)
+    yield from ingestion_results(home.lake, done, cost, context.log.warning)
 
 
 @dg.asset(**_daily(schemas.FLAGGED_SESSIONS, {"deltalake", "duckdb"}))
 def flagged_sessions(
-    context: dg.AssetExecutionContext, config: FlagsConfig, search_sessions: Slice, session_events: Slice
+    context: dg.AssetExecutionContext,
+    config: FlagsConfig,
+    home: HomeResource,
+    search_sessions: Slice,
+    session_events: Slice,
 ) -> engine.DayRows:
     """Sessions that a rule takes for a bot's or for noise, in shadow mode or enforced."""
     sessions = search_sessions.on(partitions.day(context.partition_key))
-    return flags.flagged_sessions(sessions, session_events, config.rulebook())
+    return flags.flagged_sessions(sessions, session_events, settled(config, context, home.home).rulebook())
 
 
 @dg.asset(**_daily(schemas.FINE_TUNING_INPUTS, {"deltalake", "duckdb"}))
 def fine_tuning_inputs(
     context: dg.AssetExecutionContext,
     config: InputsConfig,
+    home: HomeResource,
     search_sessions: Slice,
     session_events: Slice,
     items: Slice,
     flagged_sessions: Slice,
 ) -> engine.DayRows:
     """One session: query, results, ranks, events."""
-    sessions = search_sessions.on(partitions.day(context.partition_key))
+    sessions, config = search_sessions.on(partitions.day(context.partition_key)), settled(config, context, home.home)
     return engine.fine_tuning_inputs(sessions, session_events, items, flagged_sessions, config.event_types).made_with(
         values(config)
     )
 
 
 @dg.asset(**_daily(schemas.SAMPLED_INPUTS, {"deltalake", "pytorch"}))
-def sampled_inputs(config: SamplingConfig, fine_tuning_inputs: Slice) -> engine.DayRows:
+def sampled_inputs(
+    context: dg.AssetExecutionContext, config: SamplingConfig, home: HomeResource, fine_tuning_inputs: Slice
+) -> engine.DayRows:
     """Not-events thinned, object by object."""
+    config = settled(config, context, home.home)
     return engine.sampled_inputs(fine_tuning_inputs, config.negative_downsampling_factor, config.seed).made_with(values(config))
 
 
@@ -109,6 +119,7 @@ def text_vectors(
 ) -> dg.MaterializeResult[Any]:
     """A vector for every text the day needs; a text that has one is not encoded again."""
     day, made_from = partitions.day(context.partition_key), engine.versions(sampled_inputs, items)
+    encoder = settled_encoder(encoder, context, home.home)
     with measured(encoder.torch_device) as cost:
         with cost.part("loading_model"):
             model = encoder.load()
@@ -126,9 +137,16 @@ def text_vectors(
 
 @dg.asset(**_daily(schemas.PAIR_FEATURES, {"deltalake", "pytorch"}, pool=GPU_POOL))
 def pair_features(
-    config: PairsConfig, sampled_inputs: Slice, items: Slice, text_vectors: Slice, encoder: EncoderResource
+    context: dg.AssetExecutionContext,
+    config: PairsConfig,
+    home: HomeResource,
+    sampled_inputs: Slice,
+    items: Slice,
+    text_vectors: Slice,
+    encoder: EncoderResource,
 ) -> engine.DayRows:
     """Every pair: ranks, confidences, target."""
+    config, encoder = settled(config, context, home.home), settled_encoder(encoder, context, home.home)
     settings = engine.PairSettings(**values(config), device=encoder.torch_device)
     return engine.pair_features(sampled_inputs, items, text_vectors, encoder.load().fingerprint, settings).made_with(
         values(config, "sessions_per_batch")
@@ -136,8 +154,11 @@ def pair_features(
 
 
 @dg.asset(**_daily(schemas.FINE_TUNING_FEATURES, {"deltalake", "duckdb"}))
-def fine_tuning_features(config: ClampConfig, pair_features: Slice) -> engine.DayRows:
+def fine_tuning_features(
+    context: dg.AssetExecutionContext, config: ClampConfig, home: HomeResource, pair_features: Slice
+) -> engine.DayRows:
     """The pairs inside the clamp window."""
+    config = settled(config, context, home.home)
     return engine.fine_tuning_features(
         pair_features, config.min_abs_difference_threshold, config.max_abs_difference_threshold
     ).made_with(values(config))
@@ -157,32 +178,3 @@ def ingestion_settings(config: IngestionConfig, home: Home) -> "Settings":
 
 
 DAILY_ASSETS = [flagged_sessions, fine_tuning_inputs, sampled_inputs, text_vectors, pair_features, fine_tuning_features]
-
-
-def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The configuration that each daily table is made with, from a run configuration.
-
-    Args:
-        config: ``ops`` and ``resources`` as in the launchpad; what is missing has its default.
-
-    Raises:
-        ValueError: a value is not allowed; the message says which and why.
-    """
-    ops, resources = config.get("ops") or {}, config.get("resources") or {}
-
-    def parsed(kind: type[Any], section: dict[str, Any], name: str) -> Any:
-        settings = (section.get(name) or {}).get("config") or {}
-        unknown = set(settings) - set(kind.model_fields)
-        if unknown:
-            raise ValueError(f"{name} has the settings {', '.join(kind.model_fields)}; got {', '.join(sorted(unknown))}")
-        return kind(**settings)
-
-    parsed(IngestionConfig, ops, "ingestion")
-    return {
-        "flagged_sessions": parsed(FlagsConfig, ops, "flagged_sessions").rulebook().configuration,
-        "fine_tuning_inputs": values(parsed(InputsConfig, ops, "fine_tuning_inputs")),
-        "sampled_inputs": values(parsed(SamplingConfig, ops, "sampled_inputs")),
-        "text_vectors": parsed(EncoderResource, resources, "encoder").configuration,
-        "pair_features": values(parsed(PairsConfig, ops, "pair_features"), "sessions_per_batch"),
-        "fine_tuning_features": values(parsed(ClampConfig, ops, "fine_tuning_features")),
-    }

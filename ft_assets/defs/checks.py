@@ -17,9 +17,8 @@ from ft_assets.defs import partitions
 from ft_assets.defs.config import ChecksConfig
 from ft_assets.defs.evaluations import as_evaluation, materialization_of, result, summed_up
 from ft_assets.defs.resources import HomeResource
+from ft_assets.defs.settings import OP_SUFFIX, settled
 from ft_assets.lake import Lake
-
-OP_SUFFIX = "_checks"  # of the step that runs a table's checks, also in the configuration
 
 
 def _spec(check: Check) -> dg.AssetCheckSpec:
@@ -38,24 +37,6 @@ def _spec(check: Check) -> dg.AssetCheckSpec:
         )
 
 
-def check_settings(config: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """The thresholds that a run configuration sets, by table and check.
-
-    Raises:
-        ValueError: a setting, a check or a parameter is none, or a value is of another type than its default.
-    """
-    found = {}
-    for table in schemas.TABLES:
-        settings = ((config.get("ops") or {}).get(f"{table}{OP_SUFFIX}") or {}).get("config") or {}
-        if unknown := sorted(set(settings) - set(ChecksConfig.model_fields)):
-            raise ValueError(
-                f"{table}{OP_SUFFIX} has the settings {', '.join(ChecksConfig.model_fields)}; got {', '.join(unknown)}"
-            )
-        if values := thresholds(table, ChecksConfig(**settings).parameters):
-            found[table] = values
-    return found
-
-
 def _checks_of(table: schemas.Table) -> dg.AssetChecksDefinition:
     by_name = {check.name: check for check in checks() if check.table == table.name}
 
@@ -68,7 +49,7 @@ def _checks_of(table: schemas.Table) -> dg.AssetChecksDefinition:
     def run(context: dg.AssetCheckExecutionContext, config: ChecksConfig, home: HomeResource) -> Iterator[Any]:
         selected = {key.name for key in context.selected_asset_check_keys}
         chosen = [check for name, check in by_name.items() if name in selected]
-        set_ = thresholds(table.name, config.parameters)
+        set_ = thresholds(table.name, settled(config, context, home.home).parameters)
         if table.daily and not context.has_partition_key:  # the UI's "Execute" names no day
             yield from _every_day(context.instance, home.lake, table, chosen, set_)
             return

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -40,22 +41,41 @@ def table_metadata(table: schemas.Table) -> dict[str, Any]:
     return {"dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
-def day_metadata(lake: Lake, name: str, day: dt.date) -> dict[str, Any]:
+def day_metadata(lake: Lake, name: str, day: dt.date, warn: Callable[[str], None]) -> dict[str, Any]:
     """A day of a table as it is stored: numbers, which the UI plots over the days, its pictures, and a few rows.
 
-    The rows are written by then. What cannot be drawn of them is said, and no reason to fail: the checks, which stand
-    behind a materialization, say what is wrong with the rows. (The error's own words may hold values of the rows.)
+    Args:
+        lake: where the tables are.
+        name: the table.
+        day: the day.
+        warn: told what could not be shown.
     """
-    metadata: dict[str, Any] = {}
-    try:
-        if name in PAIR_TABLES:
-            metadata.update(_pair_numbers(lake, name, day))
-        for picture in pictures_of_table(lake, name, day):
-            metadata[picture.name] = dg.MetadataValue.md(picture.markdown())
-        metadata.update(sample_metadata(lake, name, day))
-    except Exception as error:
-        metadata["not_drawn"] = f"{type(error).__name__}: the rows cannot be drawn as they are; see the checks"
-    return metadata
+    shown = _Shown(warn)
+    if name in PAIR_TABLES:
+        shown.add("numbers", lambda: _pair_numbers(lake, name, day))
+    shown.add("pictures", lambda: {p.name: dg.MetadataValue.md(p.markdown()) for p in pictures_of_table(lake, name, day)})
+    shown.add("sample rows", lambda: sample_metadata(lake, name, day))
+    return shown.metadata
+
+
+class _Shown:
+    """What is shown of rows that are written. What of it fails is said, and no reason for the run to fail.
+
+    The checks, which stand behind a materialization, say what is wrong with the rows. (The error's own words may hold
+    values of the rows.)
+    """
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self.metadata: dict[str, Any] = {}
+        self._warn = warn
+
+    def add(self, what: str, make: Callable[[], dict[str, Any]]) -> None:
+        try:
+            self.metadata.update(make())
+        except Exception as error:
+            said = f"{what}: {type(error).__name__}, they cannot be shown of the rows as they are; see the checks"
+            self.metadata["not_drawn"] = "; ".join(filter(None, (self.metadata.get("not_drawn"), said)))
+            self._warn(said)
 
 
 def _pair_numbers(lake: Lake, name: str, day: dt.date) -> dict[str, Any]:
@@ -74,7 +94,9 @@ def sample_metadata(lake: Lake, name: str, day: dt.date | None = None) -> dict[s
     return {"sample_rows": dg.MetadataValue.table([dg.TableRecord(row) for row in rows], schema)}
 
 
-def ingestion_results(lake: Lake, done: Ingested, cost: Measured) -> Iterator[dg.MaterializeResult[Any]]:
+def ingestion_results(
+    lake: Lake, done: Ingested, cost: Measured, warn: Callable[[str], None]
+) -> Iterator[dg.MaterializeResult[Any]]:
     """One result per table of the log, each with the books of the whole ingestion; plain numbers, so that the UI plots them."""
     books = done.as_metadata()
     books.update({name: _first(books[name]) for name in ("files", "copies", "unread")})
@@ -85,14 +107,16 @@ def ingestion_results(lake: Lake, done: Ingested, cost: Measured) -> Iterator[dg
     books.update(cost.as_metadata())
     added = {**done.rows, schemas.INGESTED_FILES.name: len(done.files)}
     for table in (table for table in schemas.TABLES.values() if not table.daily):
-        state = lake.slice(table.name)
+        state, shown = lake.slice(table.name), _Shown(warn)
+        if table.name == schemas.INGESTED_FILES.name:
+            shown.add("pictures", lambda: _picture_of_records(done))
+        shown.add("sample rows", partial(sample_metadata, lake, table.name))
         yield dg.MaterializeResult(
             asset_key=table.name,
             metadata={
                 **books,
                 **(_reasons(done) if table.name == schemas.REJECTED_RECORDS.name else {}),
-                **(_picture_of_records(done) if table.name == schemas.INGESTED_FILES.name else {}),
-                **sample_metadata(lake, table.name),
+                **shown.metadata,
                 "rows_added": added.get(table.name, 0),
                 "dagster/row_count": state.row_count,
                 "dagster/uri": lake.uri(table.name),

@@ -3,21 +3,17 @@
 import datetime as dt
 import hashlib
 import json
-from collections.abc import Container, Sequence
-from pathlib import Path
+from collections.abc import Container
 from typing import Any
 
 import dagster as dg
-import yaml
 
 from ft_assets import lineage, schemas
 from ft_assets.checks import checks
 from ft_assets.defs import partitions
-from ft_assets.defs.assets import configurations
-from ft_assets.defs.checks import OP_SUFFIX, check_settings
 from ft_assets.defs.evaluations import asset_check_key
+from ft_assets.defs.settings import GIVEN, config_for, configurations
 from ft_assets.lake import Home
-from ft_assets.rules import pseudonyms
 
 INGESTION_JOB, FEATURES_JOB = "ingestion_job", "features_job"
 FILES_PER_RUN = 10_000
@@ -29,71 +25,6 @@ UNFINISHED = [
     dg.DagsterRunStatus.STARTED,
     dg.DagsterRunStatus.CANCELING,
 ]
-
-
-def run_config(home: Home) -> dict[str, Any]:
-    """The home's ``config.yaml``, a run configuration as in the launchpad; nothing where there is no such file.
-
-    Raises:
-        ValueError: it is not a mapping with ops or resources, or a value in it is not allowed.
-    """
-    path = home.path / "config.yaml"
-    return read_config(path) if path.exists() else {}
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """A run configuration from a YAML file.
-
-    Users to be flagged are named in it by pseudonym, however the file names them.
-
-    Raises:
-        ValueError: it is not a mapping with ops or resources, or a value in it is not allowed.
-    """
-    try:
-        config = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no YAML: {error}") from error
-    steps = ("ingestion", *lineage.DAILY, *(f"{table}{OP_SUFFIX}" for table in schemas.TABLES))
-    sections = {"ops": steps, "resources": ("encoder",)}
-    if not isinstance(config, dict) or not set(config) <= set(sections):
-        raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {config!s:.200}")
-    for section, names in sections.items():
-        _check_section(path, section, config.get(section) or {}, names)
-    try:
-        configurations(config)
-        check_settings(config)
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error
-    return _without_raw_users(config)
-
-
-def _without_raw_users(config: dict[str, Any]) -> dict[str, Any]:
-    """The same with pseudonyms for users: what a run is given stays in its record, where no raw id may stand."""
-    ops = config.get("ops") or {}
-    flags = (ops.get("flagged_sessions") or {}).get("config") or {}
-    if not flags.get("users"):
-        return config
-    hidden = {"config": {**flags, "users": pseudonyms(flags["users"])}}
-    return {**config, "ops": {**ops, "flagged_sessions": hidden}}
-
-
-def _check_section(path: Path, section: str, entries: Any, names: Sequence[str]) -> None:
-    """A section maps known names to ``{config: {...}}`` and to nothing else: a misspelt word would be passed over."""
-    if not isinstance(entries, dict) or not set(entries) <= set(names):
-        raise ValueError(f"{path}: {section} may name {', '.join(names)}, got {entries!s:.200}")
-    for name, entry in entries.items():
-        if not isinstance(entry, dict) or set(entry) != {"config"} or not isinstance(entry["config"], dict):
-            raise ValueError(f"{path}: {section}.{name} must be {{config: {{setting: value}}}}, got {entry!s:.200}")
-        if name == "ingestion" and "files" in entry["config"]:
-            raise ValueError(
-                f"{path}: which files an ingestion reads is the request's to say; take ingestion's files out of it"
-            )
-
-
-def config_for(config: dict[str, Any], tables: set[str]) -> dict[str, Any]:
-    """The part of a run configuration that a run which makes these tables may be given, their checks' included."""
-    ops = {name: value for name, value in (config.get("ops") or {}).items() if name.removesuffix(OP_SUFFIX) in tables}
-    return {**({"ops": ops} if ops else {}), **({"resources": config["resources"]} if config.get("resources") else {})}
 
 
 def ingestion_request(home: Home, config: dict[str, Any] | None = None, leave: Container[str] = ()) -> dg.RunRequest | None:
@@ -125,7 +56,7 @@ def ingestion_request(home: Home, config: dict[str, Any] | None = None, leave: C
         run_key=f"files:{digest}" if files else f"ingestion:{half_done}",
         job_name=INGESTION_JOB,
         run_config={"ops": {**checked, "ingestion": {"config": {**settings, "files": named}}}},
-        tags={"ft_assets/ingestion": "true", "ft_assets/file_count": str(len(files))},
+        tags={"ft_assets/ingestion": "true", "ft_assets/file_count": str(len(files)), GIVEN: "given"},
     )
 
 
@@ -169,7 +100,7 @@ def day_requests(
                 partition_key=partitions.key(day),
                 asset_selection=[dg.AssetKey(name) for name in names],
                 run_config=config_for(config, set(names)),
-                tags={"ft_assets/touched_by": touched},
+                tags={"ft_assets/touched_by": touched, GIVEN: "given"},
             )
         )
     return requests

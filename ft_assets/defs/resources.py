@@ -96,7 +96,7 @@ class LakeIOManager(dg.IOManager):
             commit = self.home.lake.replace_day(name, day, obj.batches, provenance)
         context.add_output_metadata(
             {
-                **day_metadata(self.home.lake, name, day),
+                **day_metadata(self.home.lake, name, day, context.log.warning),
                 **cost.as_metadata(),
                 **{count: int(value) for count, value in obj.counts.items()},
                 "dagster/partition_row_count": commit.rows,

@@ -17,10 +17,10 @@ from ft_assets.defs.requests import (
     asked_again,
     day_requests,
     ingestion_request,
-    run_config,
     under_way,
 )
 from ft_assets.defs.resources import HomeResource
+from ft_assets.defs.settings import run_config
 from ft_assets.sources import FILE, read_sources
 
 BY_HAND = "look at their runs, then launch one by hand"

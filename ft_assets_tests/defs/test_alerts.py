@@ -194,6 +194,19 @@ def test_thirty_days_that_fail_are_one_message_and_what_was_before_the_first_tic
     assert body["link"] == "https://dagster.example/assets/pair_features?view=checks&checkDetail=pairs_are_unique"
 
 
+def test_what_sums_up_the_days_of_a_table_is_told_with_its_days_and_not_beside_them(home, instance, server):
+    ticks = Ticks(home, instance)
+    evaluated(instance, None, rows=2)  # as the UI's "Execute all" leaves it
+    evaluated(instance, DAY, rows=2)
+    ticks.both()
+    assert [(body["rows"], body["days"]) for body in server.bodies] == [(2, [DAY])]
+    evaluated(instance, DAY, rows=0)
+    ticks.both()
+    evaluated(instance, None, rows=0)
+    ticks.both()
+    assert [body["kind"] for body in server.bodies] == ["failed_check", "recovered"]
+
+
 def test_a_server_that_is_down_fails_the_tick_and_is_told_when_it_is_up_and_the_log_once(home, instance, server, caplog):
     (home.path / "alerts.yaml").write_text(WEBHOOK.replace("[{", "[{log: {}}, {"))
     ticks = Ticks(home, instance)

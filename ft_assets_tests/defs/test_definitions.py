@@ -11,7 +11,7 @@ from ft_assets import lineage, schemas
 from ft_assets.checks import checks
 from ft_assets.definitions import defs
 from ft_assets.defs import catalog
-from ft_assets.defs.assets import configurations
+from ft_assets.defs.settings import configurations
 
 GRAPH = {
     "search_sessions": set(),

@@ -184,8 +184,30 @@ def test_rows_that_cannot_be_drawn_are_said_to_be_so_and_fail_nothing(said, monk
         raise TypeError("a SECRET value of a row")
 
     monkeypatch.setattr(metadata, "pictures_of_table", broken)
-    shown = metadata.day_metadata(Home.find().lake, "fine_tuning_inputs", dt.date.fromisoformat(DAY))
-    assert shown == {"not_drawn": "TypeError: the rows cannot be drawn as they are; see the checks"}
+    warnings = []
+    shown = metadata.day_metadata(Home.find().lake, "fine_tuning_inputs", dt.date.fromisoformat(DAY), warnings.append)
+    words = "pictures: TypeError, they cannot be shown of the rows as they are; see the checks"
+    assert warnings == [words]
+    assert shown.pop("not_drawn") == words
+    assert set(shown) == {"sample_rows"}
+
+
+def test_an_ingestion_that_cannot_be_drawn_is_an_ingestion_all_the_same(home, instance, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("of the drawing")
+
+    write(home, "items/a.ndjson", {"item_id": "i", "text": "t"})
+    for name in ("records_picture", "sample_rows"):
+        monkeypatch.setattr(metadata, name, broken)
+    tables = run(instance, "ingestion_job")
+    assert tables["items"]["rows_added"].value == 1
+    assert "sample rows: RuntimeError" in tables["items"]["not_drawn"].value
+    assert "pictures: RuntimeError" in tables["ingested_files"]["not_drawn"].value
+
+
+def test_a_materialization_is_small_enough_to_be_kept_for_ever(said):
+    sizes = {table: len(json.dumps({name: str(one.value) for name, one in shown.items()})) for table, shown in said.items()}
+    assert max(sizes.values()) < 80_000, sizes
 
 
 def test_the_columns_of_an_asset_have_their_units_in_the_ui():

@@ -8,8 +8,8 @@ import pytest
 
 from ft_assets import engine, read_table, schemas
 from ft_assets.definitions import defs
-from ft_assets.defs.assets import configurations
-from ft_assets.lineage import DAILY, INGESTED, affected_days, out_of_date
+from ft_assets.defs.settings import configurations
+from ft_assets.lineage import DAILY, INGESTED, affected_days, day_commits, out_of_date
 from ft_assets.simulate import simulate
 from ft_assets_tests.builders import misaligned
 from ft_assets_tests.conftest import HASHING
@@ -184,6 +184,27 @@ def test_switching_a_rule_from_shadow_to_enforced_makes_the_day_anew_of_the_log_
         assert said["fine_tuning_inputs"]["sessions_flagged"].value == (len(flagged) if enforced else 0)
     assert said["text_vectors"]["item_texts_encoded"].value == said["text_vectors"]["query_texts_encoded"].value == 0
     assert {name: ingested.lake.slice(name).version for name in INGESTED} == log
+
+
+def test_a_run_that_was_given_no_settings_goes_by_those_of_the_home_and_one_that_was_given_some_by_those_first(
+    ingested, instance
+):
+    """As the UI starts it: a day means the same however it was made, and checks have the thresholds of the home."""
+    (ingested.path / "config.yaml").write_text(
+        "ops:\n"
+        "  sampled_inputs: {config: {negative_downsampling_factor: 0.3, seed: 5}}\n"
+        "  fine_tuning_features: {config: {min_abs_difference_threshold: 0.01}}\n"
+        "  fine_tuning_features_checks: {config: {parameters: {few_pairs_are_clamped: {most: 0.0, least_pairs: 1}}}}\n"
+        "resources: {encoder: {config: {model: 'hashing:48'}}}\n"
+    )
+    given = {"ops": {"sampled_inputs": {"config": {"negative_downsampling_factor": 0.6}}}}
+    result = run(instance, "features_job", DAY, given)
+    assert result.success
+    made = {name: day_commits(ingested.lake, name)[dt.date.fromisoformat(DAY)].configuration for name in DAILY}
+    assert made["sampled_inputs"] == {"negative_downsampling_factor": 0.6, "seed": 5}
+    assert made["fine_tuning_features"]["min_abs_difference_threshold"] == 0.01
+    assert made["text_vectors"]["model"] == "hashing:48"
+    assert [e.check_name for e in result.get_asset_check_evaluations() if not e.passed] == ["few_pairs_are_clamped"]
 
 
 def test_irrelevant_sessions_make_pairs_when_they_are_let_in(ingested, instance):

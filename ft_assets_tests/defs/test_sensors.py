@@ -6,8 +6,8 @@ from deltalake import write_deltalake
 
 from ft_assets import lineage
 from ft_assets.defs.gates import headless_lock
-from ft_assets.defs.requests import read_config
 from ft_assets.defs.sensors import landed_files_sensor, touched_days_sensor
+from ft_assets.defs.settings import read_config
 from ft_assets.identity import KEY_VARIABLE, pseudonym
 from ft_assets_tests.defs.ticks import click, evaluate, ingest_all, make, record, session, write
 
