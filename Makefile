@@ -6,7 +6,7 @@ export FT_ASSETS_HOME ?= $(CURDIR)/.ft_assets
 SIZE ?= full
 WORKERS ?= 2
 
-.PHONY: install demo test ui bench screenshots lint format wheel clean help
+.PHONY: install demo test test-long ui bench screenshots lint format wheel clean help
 
 help:
 	@echo "make demo            a simulated week, from landed files to clamped features, in real Dagster runs"
@@ -14,6 +14,7 @@ help:
 	@echo "make ui              Dagster's UI on the same home"
 	@echo "make test            the tests (set up first), on WORKERS=2 processes; make lint: ruff and mypy"
 	@echo "make screenshots     the pictures in docs/, of a home of their own (needs Debian's chromium)"
+	@echo "make test-long       what takes long: kills at every step, an installed wheel; CI runs both"
 	@echo "make bench           the tables of the benchmark (SIZE=small: minutes)"
 
 install: $(INSTALLED)
@@ -37,7 +38,10 @@ ui: install
 	$(BIN)/ft-assets ui
 
 test: install
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not long"
+
+test-long: install
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m long
 
 bench: install
 	SIZE=$(SIZE) $(BIN)/python -m benchmarks

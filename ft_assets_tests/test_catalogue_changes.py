@@ -36,6 +36,7 @@ def run(home, **ingestion: Any) -> dict[str, int]:
         return made
 
 
+@pytest.mark.long
 def test_a_new_text_is_encoded_alone_and_re_opens_the_days_that_show_it_by_choice(home, shop):
     assert run(home) == {"2024-01-01": 2, "2024-01-02": 1}
     shop.put("items/2.ndjson", [{"item_id": "b", "text": "another text of b"}, {"item_id": "a", "text": "text of a"}])

@@ -444,7 +444,7 @@ cli.main(["--home", sys.argv[4], "pull"], prog_name="ft-assets")
 """
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_pull_that_is_killed_at_any_step_is_done_again_and_nothing_is_lost_or_doubled(filled):
     filled.configure(SOURCE.format(rows_per_file=15))
     steps = [(name, when) for name in ("link", "land", "note") for when in ("before", "after")] + [("compact", "before")]
@@ -460,7 +460,7 @@ def test_a_pull_that_is_killed_at_any_step_is_done_again_and_nothing_is_lost_or_
     filled.assert_lake_is_the_database()
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_however_often_a_pull_is_killed_by_chance_the_lake_is_the_database(shop):
     chance = random.Random(4)
     shop.configure(SOURCE.format(rows_per_file=40))

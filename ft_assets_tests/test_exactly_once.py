@@ -236,7 +236,7 @@ def test_a_file_that_is_renamed_after_its_ingestion_was_killed_adds_nothing(shop
 # Kills
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_kill_behind_every_single_step_ends_in_the_same_rows(shop: Shop) -> None:
     put_a_bit_of_everything(shop)
     steps = dying("steps", shop.folder, "embedding_studio/1.ndjson")["steps"]
@@ -253,7 +253,7 @@ def test_a_kill_behind_every_single_step_ends_in_the_same_rows(shop: Shop) -> No
     assert {step.split()[1] for step in steps if step.startswith("commit ")} == set(TABLES)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_ingestions_killed_at_any_moment_end_in_the_same_rows(shop: Shop) -> None:
     put_a_bit_of_everything(shop)
     said = dying("moments", shop.folder, "20")
@@ -263,7 +263,7 @@ def test_ingestions_killed_at_any_moment_end_in_the_same_rows(shop: Shop) -> Non
     assert_same_as_whole(killed, whole)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_runs_killed_at_any_moment_end_in_the_same_rows(home: Home) -> None:
     simulate(home.landing, days=2, sessions=10, seed=5)
     said = dying("runs", home.path, "20")

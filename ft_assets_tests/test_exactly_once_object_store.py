@@ -49,7 +49,7 @@ def test_who_comes_next_ends_what_was_killed(shops: tuple[Shop, Lake], step: str
     assert left_over(lake) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_ingestions_at_once_end_in_the_same_rows(shops: tuple[Shop, Lake]) -> None:
     shop, lake = shops
     names = [file.name for file in landing.landed_files(shop.landing)]

@@ -187,7 +187,7 @@ class Killed(BaseException):
     """As kill -9: nothing of ours sees it. (What it leaves half-written is told apart below, with real processes.)"""
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("key", [KEY, None], ids=["key", "no key"])
 def test_whatever_step_is_the_last_one_before_a_kill_the_next_call_finishes(home, monkeypatch, key, tmp_path):
     person.land(home.landing)
@@ -746,7 +746,7 @@ def test_what_dagster_still_says_of_the_person_is_named(tmp_path):
     assert forget_module.mentions(tmp_path, "nobody", KEY, set()) == []
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_command_that_is_killed_at_any_moment_is_finished_by_the_next(home):
     person.land(home.landing)
     ingest(home.lake, new_files(home.lake, home.landing))

@@ -81,6 +81,7 @@ def test_every_pair_is_a_clicked_and_a_not_clicked_film_of_its_own_session(made,
     assert {tuple(pair.values()) for pair in pairs} == expected
 
 
+@pytest.mark.long
 def test_half_of_the_not_events_make_the_pairs_that_they_should(made):
     home, *_ = made
     config = {

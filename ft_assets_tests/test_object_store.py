@@ -147,6 +147,7 @@ def test_a_whole_bucket_is_a_landing_place_too(bucket, tmp_path):
     assert [(file.name, content(file)) for file in landing.landed_files(bucket)] == [("ubi/a", b"1\n")]
 
 
+@pytest.mark.long
 def test_2500_objects_are_all_listed(bucket, server):
     names = [f"ubi/{at % 3}/{at:04}.ndjson" for at in range(2_500)]
     put_objects(server, {f"{bucket.removeprefix('s3:/')}/l/{name}": b"{}\n" for name in names})
@@ -349,7 +350,7 @@ def objects(bucket: str) -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_who_is_forgotten_is_in_no_object_of_the_store(home, bucket, server):
     person.land(home.landing)
     place, lake = f"{bucket}/landing", Lake(f"{bucket}/lake")

@@ -29,7 +29,7 @@ def test_the_wheel_holds_every_sql_file_and_the_instance_settings(wheel):
     assert not [name for name in names if name.startswith("ft_assets_tests")]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_installed_wheel_runs_far_from_the_checkout(wheel, tmp_path):
     site = tmp_path / "site"
     install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(site), str(wheel)]
