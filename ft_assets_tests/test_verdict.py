@@ -157,3 +157,21 @@ def test_other_settings_in_the_configuration_are_named_and_no_failure(home):
     verdict = reported(home)["verdict"]
     assert verdict["sound"]
     assert verdict["other_settings"] == {day: ["text_vectors", "pair_features"] for day in (FIRST, SECOND)}
+
+
+def states(home):
+    return {path: path.stat().st_mtime_ns for path in [home.path, *home.path.rglob("*")]}
+
+
+def test_a_report_writes_nothing_of_its_own(home):
+    before = {path: at for path, at in states(home).items() if path.is_file()}
+    reported(home)
+    after = {path: at for path, at in states(home).items() if path.is_file() and not path.name.endswith(("-shm", "-wal"))}
+    assert after == {path: at for path, at in before.items() if not path.name.endswith(("-shm", "-wal"))}
+
+
+def test_a_home_that_may_not_be_written_to_is_reported_on(home, monkeypatch):
+    before = states(home)
+    monkeypatch.setattr("os.access", lambda place, mode: not str(place).startswith(str(home.path)))
+    assert reported(home)["verdict"]["sound"]
+    assert states(home) == before
