@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from ft_assets.alerts import Alert, Kind, Severity, days_text
+from ft_assets.alerts import Alert, Kind, Severity
 from ft_assets.checks import Check, checks
+from ft_assets.report_words import days_text
 
 # table.check -> day, or "" where it has none -> severity and count of the failure that stands.
 Failing = dict[str, dict[str, list[Any]]]

@@ -10,7 +10,7 @@ import datetime as dt
 import hashlib
 import importlib
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -18,7 +18,6 @@ Kind = Literal["run_failure", "failed_check", "recovered", "test"]
 Severity = Literal["WARN", "ERROR"]
 SEVERITIES: tuple[Severity, ...] = ("WARN", "ERROR")
 SCHEMA_VERSION = 1
-RANGES_SHOWN = 10
 
 
 class NotDeliveredError(Exception):
@@ -151,22 +150,3 @@ def trial(now: dt.datetime) -> Alert:
     """What ``ft-assets alert-test`` sends."""
     words = "Somebody called ft-assets alert-test: alerts reach you here. Nothing has failed."
     return Alert(kind="test", severity="WARN", title="a test alert of ft_assets", message=words, when=now)
-
-
-def days_text(days: Iterable[str]) -> str:
-    """Days for people: those that follow one another as a range, at most ``RANGES_SHOWN`` ranges.
-
-    Example:
-        >>> days_text(["2026-11-01", "2026-11-02", "2026-11-03", "2026-11-07"])
-        '2026-11-01 to 2026-11-03, 2026-11-07 (4 days)'
-    """
-    ranges: list[list[str]] = []
-    count = 0
-    for day in sorted(set(days)):
-        count += 1
-        if ranges and dt.date.fromisoformat(day) - dt.date.fromisoformat(ranges[-1][-1]) == dt.timedelta(1):
-            ranges[-1] = [ranges[-1][0], day]
-        else:
-            ranges.append([day])
-    shown = ", ".join(" to ".join(each) for each in ranges[:RANGES_SHOWN]) + (", ..." if len(ranges) > RANGES_SHOWN else "")
-    return f"{shown} ({count} days)" if count > 1 else shown

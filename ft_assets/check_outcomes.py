@@ -7,10 +7,11 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-NOT_RUN = "not run: run {run_id} ended before it. "  # begins the description of a check that was planned and not run
-STATES = ("failed", "warned", "passed")  # the order of a report: what broke comes first
+State = Literal["failed", "not_run", "outdated", "warned", "passed"]
+STATES: tuple[State, ...] = get_args(State)  # the order of a report: what broke comes first
+UNKNOWN = ("not_run", "outdated")  # nobody knows what the check would find now
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class CheckOutcome:
         table: name of the table.
         check: name of the check.
         session_date: the day, YYYY-MM-DD; None for a table without days.
-        passed: whether no row broke the rule.
+        passed: whether no row broke the rule; not where the check was not run.
         severity: what it means if one did.
         blocking: whether a failure stops the tables behind this one.
         description: the rule, in a sentence.
@@ -30,9 +31,12 @@ class CheckOutcome:
         checked_at: when, with its time zone.
         run_id: the Dagster run.
         remedy: what to do when it fails.
+        table_version: version of the table that it looked at.
+        was_run: false for a check that its newest run planned and did not come to, or that no run has looked at.
+        is_current: false if rows were changed since it looked at them, or nobody knows which it looked at.
 
     Raises:
-        ValueError: the severity is neither ERROR nor WARN.
+        ValueError: the severity is neither ERROR nor WARN, or a check that was not run has passed.
     """
 
     table: str
@@ -47,32 +51,35 @@ class CheckOutcome:
     checked_at: datetime | None = None
     run_id: str | None = None
     remedy: str = ""
+    table_version: int | None = None
+    was_run: bool = True
+    is_current: bool = True
 
     def __post_init__(self) -> None:
         if self.severity not in ("ERROR", "WARN"):
             raise ValueError(f"severity must be ERROR or WARN, got {self.severity!r}")
+        if self.passed and not self.was_run:
+            raise ValueError(f"a check that was not run has not passed, got {self.table}.{self.check} as passed")
 
     @property
-    def state(self) -> Literal["passed", "failed", "warned"]:
-        """``failed`` and ``warned`` are both not passed, by severity."""
-        if self.passed:
-            return "passed"
-        return "failed" if self.severity == "ERROR" else "warned"
-
-    @property
-    def was_run(self) -> bool:
-        """False for a check that was planned by a run that ended before it: it has not passed, and found nothing."""
-        return self.passed or not self.description.startswith(NOT_RUN.format(run_id=self.run_id))
-
-    @property
-    def rule(self) -> str:
-        """The rule, also where the description says first that the check was not run."""
-        return self.description.removeprefix(NOT_RUN.format(run_id=self.run_id))
+    def state(self) -> State:
+        """What is known now. A failure stays one until the check passes; of changed rows a pass says nothing."""
+        if not self.was_run:
+            return "not_run"
+        if not self.passed and self.severity == "ERROR":
+            return "failed"
+        if not self.is_current:
+            return "outdated"
+        return "passed" if self.passed else "warned"
 
     @property
     def message(self) -> str:
-        """One line that says what broke: the count of rows and the rule."""
+        """One line that says what broke: the count of rows and the rule; or why that is not known."""
         rule = self.description or self.check
+        if self.state == "not_run":
+            return f"not run{f': run {self.run_id} ended before it' if self.run_id else ''}. {rule}"
+        if self.state == "outdated":
+            return f"not checked as it is now: rows were changed since. {rule}"
         if self.rows is None:
             return rule
         return f"{self.rows:,} {'row breaks' if self.rows == 1 else 'rows break'} the rule: {rule}"
@@ -85,16 +92,21 @@ class Summary:
     passed: int
     failed: int
     warned: int
+    not_run: int = 0
+    outdated: int = 0
 
     def __str__(self) -> str:
         checks, warnings = ("check", "checks")[self.passed != 1], ("warning", "warnings")[self.warned != 1]
-        return f"{self.passed} {checks} passed, {self.failed} failed, {self.warned} {warnings}"
+        unknown = {"not run": self.not_run, "outdated": self.outdated}
+        more = "".join(f", {count} {word}" for word, count in unknown.items() if count)
+        return f"{self.passed} {checks} passed, {self.failed} failed, {self.warned} {warnings}{more}"
 
 
 def summarize(outcomes: Iterable[CheckOutcome]) -> Summary:
     """Count outcomes by state."""
     states = [outcome.state for outcome in outcomes]
-    return Summary(*(states.count(state) for state in ("passed", "failed", "warned")))
+    counted = {str(state): states.count(state) for state in STATES}
+    return Summary(**counted)
 
 
 def group_outcomes(
@@ -113,8 +125,8 @@ def group_outcomes(
     return sorted(grouped, key=lambda pair: STATES.index(worst_state(pair[1][0][1])))
 
 
-def worst_state(outcomes: Iterable[CheckOutcome]) -> str:
-    """The state to show for several outcomes: failed, else warned, else passed."""
+def worst_state(outcomes: Iterable[CheckOutcome]) -> State:
+    """The state to show for several outcomes: the first of ``STATES`` that one of them has."""
     return min((outcome.state for outcome in outcomes), key=STATES.index)
 
 

@@ -133,7 +133,7 @@ def run(home: Home, config: Path | None) -> None:
         click.echo(f"{len(done.left)} landed files could not be read: {', '.join(done.left[:5])}", err=True)
     for problem in done.pull_problems:
         click.echo(problem, err=True)
-    if not done.succeeded or any(o.state == "failed" for o in outcomes):
+    if not done.succeeded or any(o.state in ("failed", "not_run") and o.severity == "ERROR" for o in outcomes):
         sys.exit(1)
 
 
@@ -178,20 +178,19 @@ def report(
 ) -> None:
     """Whether to train on the features of some days, and why: checks, numbers and pictures.
 
-    Exit status 0 if every day has checked features and no ERROR check failed, 1 if not or if nothing has been checked yet,
-    2 for wrong usage. Checks of tables without days are always included.
+    Exit status 0 if there are features, every day of them was checked as it is now and is up to date, and no ERROR check
+    failed; 1 if not; 2 for wrong usage. Checks of tables without days are always included.
     """
     from ft_assets import headless, reports
     from ft_assets.report_gathering import gather
 
     if output and not output.absolute().parent.is_dir():
         raise click.UsageError(f"there is no folder {output.absolute().parent} to write {output.name} to")
-    if not home.dagster.is_dir():
-        raise FileNotFoundError(f"there is nothing to report: {home.dagster} does not exist; ft-assets run makes it")
-    with headless.instance_of(home) as instance:
+    with headless.instance_to_read(home) as instance:
         days = _days_in_range(headless.known_days(home, instance), first, last, count)
         outcomes = headless.check_outcomes(instance, days)
-    made = gather(home.lake, outcomes, days, home=home.path.name, with_texts=texts)
+    settings = _settings_now(home)
+    made = gather(home.lake, outcomes, days, home=home.path.name, with_texts=texts, configurations=settings)
     text = reports.FORMATS[format_ or (SUFFIXES.get(output.suffix.lower()) if output else None) or "text"](made)
     if output:
         reports.write_whole(output, text)
@@ -200,6 +199,18 @@ def report(
         click.echo(text)
     if not made.is_sound(strict=strict):
         sys.exit(1)
+
+
+def _settings_now(home: Home) -> dict[str, dict[str, Any]] | None:
+    """What each daily table would be made with; None where that cannot be told here, as without the key of users' ids."""
+    from ft_assets.defs.assets import configurations
+    from ft_assets.defs.requests import run_config
+
+    try:
+        return configurations(run_config(home))
+    except ValueError as error:
+        click.echo(f"the days' settings were not compared with config.yaml: {error}", err=True)
+        return None
 
 
 def _days_in_range(

@@ -136,7 +136,7 @@ def delete_unasked_vectors(lake: Lake) -> int:
     vectors = lake.slice(TEXT_VECTORS.name)  # before the sessions: a query that is asked only now has its vector later
     with queries.session({"text_vectors": vectors, "search_sessions": lake.slice(SEARCH_SESSIONS.name)}) as con:
         keys = queries.query(con, "forget/unasked_vectors").to_arrow_table()
-    return _delete(lake, TEXT_VECTORS, keys, {})
+    return _delete(lake, TEXT_VECTORS, keys, {"forgotten": True})  # see row_changes
 
 
 def remove_history(lake: Lake, table: Table, before: float) -> int:

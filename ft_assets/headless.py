@@ -8,9 +8,10 @@ from __future__ import annotations
 import datetime as dt
 import os
 import shutil
+import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,16 @@ import dagster as dg
 from filelock import Timeout
 
 from ft_assets import lineage, schemas
-from ft_assets.check_outcomes import NOT_RUN
 from ft_assets.checks import Check, checks
 from ft_assets.defs.assets import GPU_POOL
-from ft_assets.defs.evaluations import asset_check_key, evaluation_of
+from ft_assets.defs.evaluations import VERSION, asset_check_key, evaluation_of
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
 
 # As the workspace.yaml of a checkout; an installed wheel has none.
 WORKSPACE = "load_from:\n  - python_module: {module_name: ft_assets.definitions, location_name: ft_assets}\n"
+# Of Dagster's, what knows of days and outcomes; what it keeps of each run by itself, such as its log, is not asked for.
+DATABASES = ("history/runs.db*", "history/runs/index.db*", "schedules/schedules.db*")
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -67,6 +69,30 @@ def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
             # The default limit counts only from a pool's second batch of runs on; this one counts at once.
             storage.set_concurrency_slots(GPU_POOL, 1)
         yield instance
+
+
+@contextmanager
+def instance_to_read(home: Home) -> Iterator[dg.DagsterInstance]:
+    """The Dagster instance of a home, to be asked only: nothing of ours is written, and the home may be read-only.
+
+    SQLite keeps two small files beside a database that somebody reads. Where it may not, it reads a copy, in a temporary
+    folder, of what it is asked for here.
+
+    Raises:
+        FileNotFoundError: there is no instance yet.
+    """
+    if not (home.dagster / "dagster.yaml").exists():
+        raise FileNotFoundError(f"there is nothing to report: {home.dagster} has no dagster.yaml; ft-assets run makes it")
+    with ExitStack() as opened:
+        folder = home.dagster
+        asked = [file for pattern in DATABASES for file in folder.glob(pattern)]
+        if not all(os.access(place, os.W_OK) for file in (folder, *asked) for place in (file, file.parent)):
+            folder = Path(opened.enter_context(tempfile.TemporaryDirectory(prefix="ft_assets_report_")))
+            for file in (home.dagster / "dagster.yaml", *asked):
+                copy = folder / file.relative_to(home.dagster)
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(file, copy)
+        yield opened.enter_context(dg.DagsterInstance.from_config(str(folder)))
 
 
 def prepare_instance(home: Home) -> None:
@@ -155,10 +181,11 @@ def _pass(home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], 
     days = lineage.affected_days(home.lake)
     wanted = requests.day_requests(home, instance, days, config)
     instance.add_dynamic_partitions("session_date", [day.isoformat() for day in days])
+    failed = failed_gates(home, instance) if days else []  # also where no day waits: rows may have been changed by hand
+    done.failed_checks += failed
     if not wanted:
         say(f"nothing is new: {len(days)} {'day is' if len(days) == 1 else 'days are'} up to date")
-    elif failed := failed_gates(home, instance):
-        done.failed_checks += failed
+    elif failed:
         say(f"the log is not sound, so no day is made of it: {', '.join(failed)} failed")
         return done
     for number, request in enumerate(wanted, 1):
@@ -297,10 +324,11 @@ def _outcome(
         passed=False,
         severity="ERROR" if check.blocking else "WARN",
         blocking=check.blocking,
-        description=NOT_RUN.format(run_id=run_id) + check.description,
+        description=check.description,
         checked_at=dt.datetime.fromtimestamp(timestamp, dt.UTC),
         run_id=run_id,
         remedy=check.remedy,
+        was_run=False,
     )
     if evaluation is None:
         return planned
@@ -309,7 +337,8 @@ def _outcome(
         planned,
         passed=evaluation.passed,
         severity=evaluation.severity.value,
-        description=check.description,
         rows=metadata.get("violations"),
         examples=metadata.get("examples_json", []),
+        table_version=metadata.get(VERSION),
+        was_run=True,
     )

@@ -131,7 +131,7 @@ def _newest_by_day(entries: list[dict[str, Any]]) -> dict[dt.date, DayCommit]:
 
 def out_of_date(
     lake: Lake,
-    configurations: Mapping[str, Mapping[str, Any]],
+    configurations: Mapping[str, Mapping[str, Any]] | None,
     touched: Mapping[dt.date, Mapping[str, int]] | None = None,
     unproven: Mapping[dt.date, set[str]] | None = None,
 ) -> dict[dt.date, list[str]]:
@@ -144,7 +144,7 @@ def out_of_date(
 
     Args:
         lake: where the tables are.
-        configurations: per daily table, the configuration that it should have been made with.
+        configurations: per daily table, the configuration that it should have been made with; None if any will do.
         touched: look at these days only, with the versions that touched them, as ``affected_days`` gives them; by default
             at all of them.
         unproven: per day, tables that have not passed their blocking checks.
@@ -161,7 +161,7 @@ def out_of_date(
                 commit is None
                 or name in (unproven or {}).get(day, ())
                 or commit.code_version != CODE_VERSION
-                or commit.configuration != json.loads(json.dumps(configurations[name]))
+                or (configurations is not None and commit.configuration != json.loads(json.dumps(configurations[name])))
                 or any(parent in names or _newer(commits[parent].get(day), commit, parent) for parent in MADE_FROM[name])
                 or any(versions.get(table, -1) > commit.made_from.get(table, -1) for table in REOPENED_BY.get(name, ()))
             ):

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ft_assets import histograms, queries
 from ft_assets.lake import Lake
 from ft_assets.log_pictures import clicks_picture, records_picture, stages_picture
 from ft_assets.pair_pictures import confidences_picture, differences_picture, pairs_a_session_picture, ranks_picture
 from ft_assets.picture import Picture
-from ft_assets.statistics import Stage, arrivals, clamp_windows, day_numbers, funnel, of_days
+from ft_assets.statistics import Stage, arrivals, clamp_windows, funnel, of_days
 from ft_assets.trend_pictures import trends_picture
 
 if TYPE_CHECKING:
@@ -22,18 +22,26 @@ PLACED = ("search_sessions", "fine_tuning_inputs", "sampled_inputs", "pair_featu
 __all__ = ["Picture", "pictures_of_days", "pictures_of_table"]
 
 
-def pictures_of_days(lake: Lake, days: Sequence[dt.date]) -> list[Picture]:
+def pictures_of_days(
+    lake: Lake,
+    days: Sequence[dt.date],
+    arrived: Mapping[str, Any],
+    stages: Sequence[Stage],
+    numbers: Sequence[Mapping[str, Any]],
+) -> list[Picture]:
     """What came in, what is left of it, and what the features look like, in the order of a report.
 
     Args:
         lake: where the tables are.
         days: the days to draw; what came in is of all files.
+        arrived: what came in, as ``statistics.arrivals`` gives it.
+        stages: of these days, as ``statistics.funnel`` gives them.
+        numbers: of these days, as ``statistics.day_numbers`` gives them.
 
     Returns:
         Always the same pictures; one without anything to draw has no figure and says why.
     """
-    stages = funnel(lake, days)
-    pictures = [records_picture(arrivals(lake)), stages_picture(stages)]
+    pictures = [records_picture(arrived), stages_picture(stages)]
     with _placed(lake, days) as con:
         shapes = histograms.pair_shapes(con)
         pictures += [
@@ -43,7 +51,7 @@ def pictures_of_days(lake: Lake, days: Sequence[dt.date]) -> list[Picture]:
             confidences_picture(histograms.confidences_by_position(con)),
             pairs_a_session_picture(histograms.pairs_a_session(con)),
         ]
-    return [*pictures, trends_picture(day_numbers(lake, days))]
+    return [*pictures, trends_picture(numbers)]
 
 
 def pictures_of_table(lake: Lake, table_name: str, day: dt.date | None = None) -> list[Picture]:

@@ -51,12 +51,16 @@ def _verdict(report: Report) -> dict[str, Any]:
         "sound": report.is_sound(),
         "failed_days": report.failed_days,
         "unchecked_days": report.unchecked_days,
+        "out_of_date": report.out_of_date,
+        "missing_days": report.missing_days,
+        "days_without_features": report.empty_days,
+        "other_settings": report.other_settings,
         "blocked": [{"days": days, "tables": tables} for days, tables in report.blocked],
     }
 
 
 def _counts(summary: Summary) -> dict[str, int]:
-    return {"passed": summary.passed, "failed": summary.failed, "warned": summary.warned}
+    return _fields(summary)
 
 
 def _fields(record: Any) -> dict[str, Any]:

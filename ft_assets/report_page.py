@@ -31,8 +31,8 @@ DAY_COLUMNS = 31  # with more days, the days that did not pass are named
 CELL = 300
 TOLD_IN_TABLES = ("records_by_fate", "rows_through_the_stages")  # pictures of what the page has as a table with bars
 # colour alone does not tell everybody
-_MARKS = {"passed": "\u2713", "failed": "\u2717", "not_run": "\u2013", "warned": "!"}
-_WORDS = {"passed": "passed", "failed": "failed", "not_run": "not run", "warned": "warning"}
+_MARKS = {"passed": "\u2713", "failed": "\u2717", "not_run": "\u2013", "outdated": "~", "warned": "!"}
+_WORDS = {"passed": "passed", "failed": "failed", "not_run": "not run", "outdated": "not as it is now", "warned": "warning"}
 _TITLES = {
     "arrivals": "What came in",
     "stages": "What was left out, and why",
@@ -81,7 +81,7 @@ def _parts(report: Report) -> dict[str, Any]:
     problem_of = {id(outcome): number for number, problem in enumerate(report.problems, 1) for outcome in problem.outcomes}
     parts: dict[str, Any] = {
         "report": report,
-        "state": "failed" if not report.is_sound() else "warned" if report.summary.warned else "passed",
+        "state": "failed" if not report.is_sound() else "warned" if not report.is_sound(strict=True) else "passed",
         "span": days_text(report.days),
         "units": [list(stages) for _, stages in groupby(report.stages, key=lambda stage: stage.unit)],
         "numbers": list(report.day_numbers[-DAY_COLUMNS:]),
@@ -109,14 +109,14 @@ def _in_order(report: Report) -> list[tuple[str, list[tuple[str, list[CheckOutco
 
 
 def _grid_row(outcomes: Sequence[CheckOutcome], problem_of: dict[int, int]) -> dict[str, Any]:
-    broken = [outcome for outcome in outcomes if not outcome.passed]
+    broken = [outcome for outcome in outcomes if outcome.state != "passed"]
     return {
         "name": outcomes[0].check,
-        "rule": outcomes[0].rule,
+        "rule": outcomes[0].description,
         "whole": next((outcome for outcome in outcomes if not outcome.session_date), None),
         "by_day": {outcome.session_date: outcome for outcome in outcomes if outcome.session_date},
         "state": worst_state(outcomes),
-        "passed": sum(outcome.passed for outcome in outcomes),
+        "passed": len(outcomes) - len(broken),
         "broken": [outcome.session_date for outcome in broken if outcome.session_date],
         "problem": problem_of[id(broken[0])] if broken else None,
     }

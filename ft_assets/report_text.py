@@ -15,7 +15,7 @@ from ft_assets.statistics import Stage
 WIDTH = 100
 EXAMPLES_SHOWN = 3
 BROKEN_DAYS_SHOWN = DAYS_SHOWN = 7
-_MARKS = {"failed": "FAIL", "warned": "WARN", "passed": "ok"}
+_MARKS = {"failed": "FAIL", "not_run": "NONE", "outdated": "OLD", "warned": "WARN", "passed": "ok"}
 
 
 def report_text(report: Report) -> str:
@@ -63,7 +63,7 @@ def check_report_text(outcomes: Sequence[CheckOutcome]) -> str:
         names = [one_line(check) for check, _ in checks]
         for name, (_, days) in zip(names, checks, strict=True):
             lines += _check_lines(name.ljust(max(map(len, names))), days)
-        lines += _unrun_lines([outcome for _, days in checks for outcome in days if not outcome.was_run])
+        lines += _unrun_lines([outcome for _, days in checks for outcome in days if outcome.state == "not_run"])
     return writable("\n".join([*lines, str(summarize(outcomes))]))
 
 
@@ -103,6 +103,7 @@ def _head(report: Report) -> list[str]:
     lines = textwrap.wrap(one_line(report.verdict), WIDTH)
     for days, tables in report.blocked:
         lines += _wrapped(f"blocked on {days_text(days)}: {', '.join(tables)}", "  ")
+    lines += [line for remark in report.remarks for line in _wrapped(one_line(remark), "  ")]
     told = []
     if report.days:
         told.append(f"{len(report.days)} {'day' if len(report.days) == 1 else 'days'}, {days_text(report.days)}")
@@ -174,17 +175,18 @@ def _provenance(report: Report) -> Iterator[str]:
 
 def _check_lines(check: str, days: list[CheckOutcome]) -> list[str]:
     state = worst_state(days)
-    broken = [outcome for outcome in days if not outcome.passed]
+    broken = [outcome for outcome in days if outcome.state != "passed"]
     dated = any(outcome.session_date for outcome in days)
     count = f"{len(days) - len(broken)} of {len(days)} days passed" if dated else ""
     if dated and not broken:
         count = f"{len(days)} {'day' if len(days) == 1 else 'days'}"
-    unrun = [outcome for outcome in broken if not outcome.was_run]
-    not_run = f"not run on {_days_of(unrun)}" if unrun else ""
+    unknown = {"not_run": "not run on", "outdated": "rows changed since on"}
+    found_by = {state: [outcome for outcome in broken if outcome.state == state] for state in unknown}
+    not_known = [f"{words} {_days_of(found_by[state])}" for state, words in unknown.items() if found_by[state]]
     blocks = "blocks the tables behind it" if any(each.blocking for each in broken) else ""
-    said = ", ".join(part for part in (count, not_run, blocks) if part)
+    said = ", ".join(part for part in (count, *not_known, blocks) if part)
     lines = _wrapped(f"  {_MARKS[state]:<5} {check}  {said}".rstrip(), "", " " * 8)
-    found = [outcome for outcome in broken if outcome.was_run]
+    found = [outcome for outcome in broken if outcome.state not in unknown]
     for outcome in found[:BROKEN_DAYS_SHOWN]:
         lines += _wrapped(f"{outcome.session_date or 'whole table'}: {one_line(outcome.message)}", " " * 8)
         lines += [_cut(f"          {one_line(json_line(row))}") for row in outcome.examples[:EXAMPLES_SHOWN]]

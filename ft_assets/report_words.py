@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 
-def days_text(days: Sequence[str], most: int = 6) -> str:
+def days_text(days: Iterable[str], most: int = 6) -> str:
     """Days as a reader wants them: runs of days from-to, the first few of many.
 
     Example:
@@ -15,7 +15,7 @@ def days_text(days: Sequence[str], most: int = 6) -> str:
         '2026-11-01 to 2026-11-03, 2026-11-05'
     """
     runs: list[list[dt.date]] = []
-    for day in sorted(dt.date.fromisoformat(each) for each in days):
+    for day in sorted({dt.date.fromisoformat(each) for each in days}):
         if runs and (day - runs[-1][-1]).days == 1:
             runs[-1].append(day)
         else:
@@ -23,6 +23,20 @@ def days_text(days: Sequence[str], most: int = 6) -> str:
     said = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs[:most]]
     left = sum(len(run) for run in runs[most:])
     return ", ".join(said) + (f" and {left} more" if left else "")
+
+
+def missing_days(days: Sequence[str]) -> list[str]:
+    """The days of the calendar between the first and the last of these that are not among them.
+
+    Example:
+        >>> missing_days(["2026-11-01", "2026-11-02", "2026-11-05"])
+        ['2026-11-03', '2026-11-04']
+    """
+    known = sorted({dt.date.fromisoformat(each) for each in days})
+    between = range((known[-1] - known[0]).days) if known else ()
+    there = set(known)
+    calendar = (known[0] + dt.timedelta(days=number) for number in between)
+    return [str(day) for day in calendar if day not in there]
 
 
 def value_text(name: str, value: Any) -> str:

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from ft_assets.check_outcomes import CheckOutcome, Summary, summarize
-from ft_assets.report_contents import MadeWith, Problem, Provenance, Report
+from ft_assets.report_contents import MadeWith, Provenance, Report
 from ft_assets.report_json import report_json
 from ft_assets.report_junit import report_junit
 from ft_assets.report_page import report_html
+from ft_assets.report_problems import Problem
 from ft_assets.report_text import check_report_text, report_text, table_summary_text
 
 __all__ = [

@@ -149,7 +149,7 @@ def day_numbers(lake: Lake, days: Sequence[dt.date]) -> list[dict[str, float | i
         nothing to take a mean of.
     """
     daily = ("search_sessions", "flagged_sessions", "fine_tuning_inputs", "pair_features", "fine_tuning_features")
-    with of_days(lake, days, *daily, "settings") as con:
+    with of_days(lake, days, *daily, "items", "settings") as con:
         queries.query(con, "reports/flags").create("flags")
         numbers = queries.rows(queries.query(con, "reports/day_numbers"))
     return [{**row, "session_date": row["session_date"].isoformat()} for row in numbers]

@@ -46,20 +46,23 @@ def trends_picture(numbers: Sequence[Mapping[str, Any]]) -> Picture:
         axes.set_title(said, fontsize=9, color=INK, loc="left", pad=5)
         _draw(axes, numbers, series)
     description = (
-        "Each small picture is one number over the days; a day that was not made has a gap. What is steady can be trusted "
-        "more than what jumps: a day of few sessions, of other click rates or ranks than its neighbours is worth a look "
-        "before it is trained on."
+        "Each small picture is one number over the days; a day that is missing or was not made is a gap. What is steady can "
+        "be trusted more than what jumps: a day of few sessions, of other click rates or ranks than its neighbours is worth a "
+        "look before it is trained on."
     )
     return Picture(name, title, description, figure)
 
 
 def _draw(axes: Axes, numbers: Sequence[Mapping[str, Any]], series: Mapping[str, str]) -> None:
-    days = [dt.date.fromisoformat(str(row["session_date"])).toordinal() for row in numbers]
+    by_day = {dt.date.fromisoformat(str(row["session_date"])).toordinal(): row for row in numbers}
+    days = list(range(min(by_day), max(by_day) + 1))  # a day that is not there is a gap in the line
     # The first on top: it is the one that the picture is about, and often has the other's values.
     for (key, said), colour, marker in reversed(list(zip(series.items(), (FIRST, SECOND), ("o", "s"), strict=False))):
-        values = [math.nan if row[key] is None else float(row[key]) for row in numbers]
+        known = [by_day[day][key] if day in by_day else None for day in days]
+        values = [math.nan if value is None else float(value) for value in known]
         axes.plot(days, values, color=colour, marker=marker, markersize=3, linewidth=1.3, label=said)
-    axes.set_ylim(top=axes.get_ylim()[1] * 1.1)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(top=top + 0.1 * (top - bottom))  # of the extent: the values may be below zero
     if next(iter(series)) in SHARES:
         percentages(axes)
     elif "confidence" in next(iter(series)):

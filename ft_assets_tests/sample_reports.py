@@ -4,7 +4,6 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from ft_assets.check_outcomes import NOT_RUN
 from ft_assets.picture import Picture
 from ft_assets.reports import CheckOutcome, MadeWith, Provenance, Report
 from ft_assets.statistics import Stage
@@ -33,8 +32,9 @@ NOT_RUN_YET = CheckOutcome(
     False,
     "ERROR",
     True,
-    NOT_RUN.format(run_id="run-7") + "Nobody is lost.",
+    "Nobody is lost.",
     run_id="run-7",
+    was_run=False,
 )
 REPORT = Report(
     outcomes=OUTCOMES,

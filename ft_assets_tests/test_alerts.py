@@ -13,7 +13,8 @@ from ft_assets import alert_delivery
 from ft_assets.alert_delivery import Feed, deliver
 from ft_assets.alert_events import CheckSeen, RunFailed, check_alerts, run_alerts
 from ft_assets.alert_settings import Channel
-from ft_assets.alerts import FunctionTarget, LogTarget, NotDeliveredError, days_text
+from ft_assets.alerts import FunctionTarget, LogTarget, NotDeliveredError
+from ft_assets.report_words import days_text
 from ft_assets_tests.alert_receiver import NOW, alert
 
 DAYS = [f"2026-11-{day:02}" for day in range(1, 31)]
@@ -110,7 +111,7 @@ def test_thirty_days_of_one_check_are_one_alert_and_another_check_is_another():
     events.append(seen(32, None, table="items", check="items_are_unique"))
     many, warning, log = check_alerts(events, {}, frozenset(), None)[0]
     assert (many.days, many.rows, len(many.run_ids)) == (tuple(DAYS), 60, 30)
-    assert many.title == "fine_tuning_inputs.lists_are_aligned failed for 2026-11-01 to 2026-11-30 (30 days)"
+    assert many.title == "fine_tuning_inputs.lists_are_aligned failed for 2026-11-01 to 2026-11-30"
     assert many.message.startswith("60 rows break the rule: ")
     assert (warning.severity, warning.title) == ("WARN", "fine_tuning_inputs.results_have_texts warns for 2026-11-01")
     assert (log.days, log.title) == ((), "items.items_are_unique failed")
@@ -129,7 +130,7 @@ def test_runs_that_failed_alike_are_one_alert_and_those_that_dagster_retries_are
     events = [failed(number, day=day, attempt=(1, 3)) for number, day in enumerate(DAYS[:3], 1)]
     events += [failed(4, day=DAYS[3], attempt=(3, 3)), failed(5, steps=(), is_retried=True), failed(6, is_told=False)]
     many, last, died = run_alerts(events, {}, frozenset(), "https://dagster.example")[0]
-    assert many.title == ("3 runs of features_job failed for 2026-11-01 to 2026-11-03 (3 days): RuntimeError in pair_features")
+    assert many.title == ("3 runs of features_job failed for 2026-11-01 to 2026-11-03: RuntimeError in pair_features")
     assert many.message == "runs run-1, run-2, run-3\nAttempt 1 of 3: the sensor asks for it again."
     assert (many.severity, many.link) == ("ERROR", "https://dagster.example/runs")
     assert last.message == "run run-4\nAttempt 3 of 3: it is not asked for again: mend it, then launch it by hand."
@@ -140,8 +141,8 @@ def test_runs_that_failed_alike_are_one_alert_and_those_that_dagster_retries_are
 
 def test_days_are_told_as_ranges_and_not_without_end():
     assert days_text([DAYS[0]]) == "2026-11-01"
-    assert days_text([DAYS[1], DAYS[0], DAYS[1]]) == "2026-11-01 to 2026-11-02 (2 days)"
-    assert days_text([f"2026-{month:02}-05" for month in range(1, 13)]).endswith("2026-10-05, ... (12 days)")
+    assert days_text([DAYS[1], DAYS[0], DAYS[1]]) == "2026-11-01 to 2026-11-02"
+    assert days_text([f"2026-{month:02}-05" for month in range(1, 13)]).endswith("2026-06-05 and 6 more")
 
 
 def test_the_key_is_of_what_is_told_and_of_nothing_else():

@@ -149,8 +149,9 @@ def test_words_are_in_a_report_only_where_they_are_asked_for(made):
 def test_a_failed_check_is_exit_status_1_and_a_warning_where_that_is_asked_for(made, tmp_path, severity, exit_code, strict):
     home = Home(tmp_path / "home")
     shutil.copytree(made[0].path, home.path)
+    version = home.lake.slice("fine_tuning_features").version
     found = dg.AssetCheckEvaluation(
-        dg.AssetKey("fine_tuning_features"), "pairs_are_inside_the_window", False, {"violations": 3},
+        dg.AssetKey("fine_tuning_features"), "pairs_are_inside_the_window", False, {"violations": 3, "table_version": version},
         severity=dg.AssetCheckSeverity[severity], partition="2026-11-02",
     )  # fmt: skip
     with headless.instance_of(home) as instance:

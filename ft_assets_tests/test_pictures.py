@@ -10,13 +10,14 @@ from dataclasses import replace
 
 import pytest
 
+from ft_assets import pictures
 from ft_assets.histograms import median_of, round_step, wilson_interval
 from ft_assets.log_pictures import clicks_picture, records_picture, stages_picture
 from ft_assets.pair_pictures import differences_picture, pairs_a_session_picture
 from ft_assets.picture import POSITIONS_SHOWN, Picture
-from ft_assets.pictures import pictures_of_days, pictures_of_table
-from ft_assets.statistics import Stage, arrivals, funnel
-from ft_assets.trend_pictures import PANELS
+from ft_assets.pictures import pictures_of_table
+from ft_assets.statistics import NUMBERS, Stage, arrivals, day_numbers, funnel
+from ft_assets.trend_pictures import PANELS, trends_picture
 from ft_assets_tests.builders import DAY, NEXT_DAY, ingested_file, inputs, make_lake, pair, session, table_of
 from ft_assets_tests.days import WINDOW, lake_of, made, random_days
 
@@ -45,6 +46,10 @@ def lake(tmp_path_factory, days):
         ingested_file(fates={"accepted": {"sessions": 5}, "rejected": {"not_json": 3}})
     ]), {})  # fmt: skip
     return lake
+
+
+def pictures_of_days(lake, days):
+    return pictures.pictures_of_days(lake, days, arrivals(lake), funnel(lake, days), day_numbers(lake, days))
 
 
 @pytest.fixture(scope="module")
@@ -207,9 +212,23 @@ def test_the_trends_are_the_numbers_of_the_days_with_a_gap_where_there_is_none(l
     assert list(by_title) == [said for said, _ in PANELS]
     (line,) = (line for line in by_title["pairs"].get_lines() if line.get_label() == "inside the window")
     xs, ys = line.get_data()
-    assert list(xs) == [day.toordinal() for day in asked]
+    first = DAY.toordinal()
+    assert list(xs) == [first, first + 1, first + 2, first + 3]  # the third day is in no table and was not asked for
     assert list(ys[:2]) == [len(days[day]["fine_tuning_features"]) for day in asked[:2]]
     assert ys[2] != ys[2]
+    assert ys[3] != ys[3]
+
+
+def test_means_below_zero_are_drawn_the_right_way_up_and_whole():
+    rows = [{"session_date": f"2026-11-0{day}", **dict.fromkeys(NUMBERS)} for day in (1, 2)]
+    for row, mean in zip(rows, (-0.9, -0.5), strict=True):
+        row |= {"mean_positive_rank": mean, "mean_negative_rank": mean - 0.1}
+    figure = trends_picture(rows).figure
+    assert figure is not None
+    (axes,) = (axes for axes in figure.axes if axes.get_title(loc="left") == "mean rank")
+    bottom, top = axes.get_ylim()
+    assert bottom <= -1
+    assert top > -0.5
 
 
 def test_what_became_of_the_records_is_drawn_as_shares_of_all(lake, drawn):
@@ -221,9 +240,9 @@ def test_what_became_of_the_records_is_drawn_as_shares_of_all(lake, drawn):
 def test_nothing_is_drawn_of_nothing_and_the_description_says_why(tmp_path):
     lake = make_lake(tmp_path)
     for asked in ([], [DAY]):
-        pictures = pictures_of_days(lake, asked)
-        assert [picture.name for picture in pictures] == NAMES
-        for picture in pictures:
+        empty = pictures_of_days(lake, asked)
+        assert [picture.name for picture in empty] == NAMES
+        for picture in empty:
             assert (picture.figure, picture.png(), picture.svg()) == (None, b"", "")
             assert picture.markdown() == picture.description
             assert picture.description.endswith(".")

@@ -11,7 +11,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets.check_outcomes import NOT_RUN
 from ft_assets.reports import (
     FORMATS,
     CheckOutcome,
@@ -121,8 +120,29 @@ def test_a_terminal_of_100_columns_is_wide_enough() -> None:
         (
             [*SOUND, NOT_RUN_YET],
             DAYS,
-            "Do not train on 2026-11-03 (the other 2 days are sound): 0 of 8 checks failed and 1 was not run; 0 warnings.",
+            "Do not train on 2026-11-03 (the other 2 days are sound): 0 of 8 checks failed and 1 was not run; 0 warnings;"
+            " 2026-11-03: not checked as it is now.",
             False,
+        ),
+        (
+            [replace(each, is_current=each.session_date != DAYS[0]) for each in SOUND],
+            DAYS,
+            "Do not train on 2026-11-01 (the other 2 days are sound): 0 of 7 checks failed and 2 are outdated; 0 warnings;"
+            " 2026-11-01: not checked as it is now.",
+            False,
+        ),
+        (
+            [replace(SOUND[0], blocking=True, is_current=False), *SOUND[1:]],  # of a table without days
+            DAYS,
+            "Do not train on any of these 3 days: 0 of 7 checks failed and 1 is outdated; 0 warnings;"
+            " items: not checked as it is now.",
+            False,
+        ),
+        (
+            [replace(SOUND[0], is_current=False), *SOUND[1:]],  # one that only warns
+            DAYS,
+            "Train on 2026-11-01 to 2026-11-03: 0 of 7 checks failed and 1 is outdated; 0 warnings.",
+            True,
         ),
     ],
 )
@@ -133,10 +153,69 @@ def test_the_verdict_is_a_sentence(outcomes: list[CheckOutcome], days: list[str]
         assert sentence in " ".join(write(report).split())
 
 
+def test_checks_that_were_not_run_are_no_warnings() -> None:
+    warns = replace(NOT_RUN_YET, severity="WARN", blocking=False)
+    report = Report([*SOUND, NOT_RUN_YET, warns], DAYS)
+    assert "0 of 9 checks failed and 2 were not run; 0 warnings" in report.verdict
+    assert str(report.summary) == "7 checks passed, 0 failed, 0 warnings, 2 not run"
+    assert json.loads(report_json(report))["summary"] == {"passed": 7, "failed": 0, "warned": 0, "not_run": 2, "outdated": 0}
+    only = Report([*SOUND, warns], DAYS)
+    assert (only.is_sound(), only.is_sound(strict=True)) == (True, False)
+    tags = [case[0].tag for case in ET.fromstring(report_junit(report)).iterfind("testsuite[@name='sampled_inputs']/testcase")]
+    assert tags == ["error", "skipped"]
+
+
+@pytest.mark.parametrize("write", FORMATS.values())
+def test_a_day_that_is_out_of_date_is_not_trained_on_and_every_report_names_its_tables(write: Any) -> None:
+    report = Report(SOUND, DAYS, out_of_date={DAYS[1]: ["fine_tuning_features", "pair_features"]})
+    assert not report.is_sound()
+    assert report.verdict == (
+        "Do not train on 2026-11-02 (the other 2 days are sound): 0 of 7 checks failed; 0 warnings; 2026-11-02: out of date."
+    )
+    assert report.remarks == ["out of date on 2026-11-02: pair_features, fine_tuning_features; ft-assets run makes them anew"]
+    said = " ".join(write(report).split())
+    assert report.verdict in said
+    assert "pair_features" in said.replace("table", "", 1)
+    if write is report_junit:
+        root = ET.fromstring(write(report))
+        cases = root.iterfind("testsuite[@name='report']/testcase")
+        assert [case.get("name") for case in cases if len(case)] == ["features_are_up_to_date[2026-11-02]"]
+    if write is report_json:
+        assert json.loads(said)["verdict"]["out_of_date"] == {DAYS[1]: ["fine_tuning_features", "pair_features"]}
+
+
+def test_other_settings_are_a_remark_and_no_failure() -> None:
+    report = Report(SOUND, DAYS, other_settings={day: ["pair_features"] for day in DAYS})
+    assert report.is_sound(strict=True)
+    assert report.remarks == ["made with other settings than config.yaml now has on 2026-11-01 to 2026-11-03: pair_features"]
+    assert report.remarks[0] in " ".join(report_text(report).split())
+
+
+def test_no_features_are_nothing_to_train_on_and_a_day_without_any_is_named() -> None:
+    none = Report(SOUND, DAYS, day_numbers=[{"session_date": day, "features": 0} for day in DAYS])
+    assert not none.is_sound()
+    assert none.verdict.startswith("There is nothing to train on, 2026-11-01 to 2026-11-03 without any features: 0 of 7")
+    failed = ET.fromstring(report_junit(none)).iterfind("testsuite[@name='report']/testcase[failure]")
+    assert [case.get("name") for case in failed] == ["there_are_features"]
+    some = Report(SOUND, DAYS, day_numbers=[{"session_date": day, "features": day == DAYS[0]} for day in DAYS])
+    assert some.is_sound(strict=True)
+    assert some.remarks == ["no features on 2026-11-02 to 2026-11-03"]
+
+
+def test_a_day_of_the_calendar_that_is_missing_is_a_warning() -> None:
+    report = Report([each for each in SOUND if each.session_date != DAYS[1]], [DAYS[0], DAYS[2]])
+    assert report.remarks == ["no session on 2026-11-02, between the first day and the last"]
+    assert (report.is_sound(), report.is_sound(strict=True)) == (True, False)
+    assert json.loads(report_json(report))["verdict"]["missing_days"] == ["2026-11-02"]
+    skipped = ET.fromstring(report_junit(report)).iterfind("testsuite[@name='report']/testcase[skipped]")
+    assert [case.get("name") for case in skipped] == ["no_day_is_missing"]
+
+
 def test_warnings_fail_only_where_that_is_asked_for() -> None:
     report = Report([outcome for outcome in OUTCOMES if outcome.state != "failed"], [DAYS[0], DAYS[2]])
     assert report.is_sound()
     assert not report.is_sound(strict=True)
+    assert not replace(report, days=DAYS[:1]).is_sound(strict=True)
 
 
 def test_what_stands_behind_a_failure_is_blocked_on_its_days() -> None:
@@ -155,7 +234,6 @@ def test_checks_that_were_not_run_are_one_problem_of_their_table_behind_the_fail
     assert (failed.table, warned.state) == ("pair_features", "warned")
     assert (not_run.table, not_run.checks, not_run.days) == ("sampled_inputs", ("a", "b"), tuple(DAYS))
     assert "run-7" in not_run.remedy
-    assert unrun[0].rule == "Nobody is lost."
 
 
 def test_no_outcomes_is_said_and_is_no_pass() -> None:
@@ -173,7 +251,7 @@ def test_the_json_report_has_its_schema() -> None:
     assert report["schema_version"] == 1
     assert report["made_at"] == "2026-11-04T09:00:00+00:00"
     assert report["verdict"]["blocked"] == [{"days": [DAYS[1]], "tables": ["fine_tuning_features"]}]
-    assert report["summary"] == {"passed": 5, "failed": 1, "warned": 1}
+    assert report["summary"] == {"passed": 5, "failed": 1, "warned": 1, "not_run": 0, "outdated": 0}
     stage = report["stages"][1]
     assert stage["left_out"] == {"without a text": 63, "flagged": 0}
     assert (stage["name"], stage["rows"], stage["unit"]) == ("sessions with a text", 1000, "sessions")
@@ -191,7 +269,8 @@ def test_the_json_report_has_every_field_of_every_outcome() -> None:
         "table": "pair_features", "check": "inside_session", "session_date": "2026-11-02", "passed": False,
         "severity": "ERROR", "blocking": True, "description": "Both items were shown.", "rows": 12,
         "examples": [{"session_id": "s1", "negative_id": "n9", "rank": 0.5}],
-        "checked_at": "2026-11-04T08:30:00+00:00", "run_id": "run-1", "remedy": "Look at the session.", "state": "failed",
+        "checked_at": "2026-11-04T08:30:00+00:00", "run_id": "run-1", "remedy": "Look at the session.",
+        "table_version": None, "was_run": True, "is_current": True, "state": "failed",
     }  # fmt: skip
 
 
@@ -207,7 +286,7 @@ def test_values_that_json_has_not_are_written_all_the_same() -> None:
 def test_the_junit_report_counts_and_names_each_day() -> None:
     root = ET.fromstring(report_junit(REPORT))
     assert root.tag == "testsuites"
-    assert [root.get(key) for key in ("tests", "failures", "errors", "skipped")] == ["10", "1", "0", "1"]
+    assert [root.get(key) for key in ("tests", "failures", "errors", "skipped")] == ["15", "1", "0", "1"]
     suites = {suite.get("name"): suite for suite in root}
     assert list(suites) == ["report", "pair_features", "fine_tuning_features", "items"]
     for suite in suites.values():
@@ -231,7 +310,7 @@ def test_the_junit_report_has_the_key_numbers_and_fails_a_day_that_was_not_check
     assert properties["stage.pairs extracted"] == "9000"
     assert properties["arrivals.records"] == "1234"
     failed = [case.get("name") for case in suite.findall("testcase") if case.find("failure") is not None]
-    assert failed == ["features_are_checked[2026-11-09]"]
+    assert failed == ["features_are_checked[2026-11-09]"]  # that days are missing before it is skipped
 
 
 @settings(deadline=None, derandomize=True, max_examples=60)
@@ -255,10 +334,14 @@ def test_a_severity_is_error_or_warn() -> None:
         replace(BROKEN, severity="error")
 
 
-def test_a_rule_is_said_without_that_it_was_not_run() -> None:
-    assert NOT_RUN_YET.description == NOT_RUN.format(run_id="run-7") + "Nobody is lost."
-    assert not NOT_RUN_YET.was_run
-    assert BROKEN.was_run
+def test_a_check_that_was_not_run_has_not_passed() -> None:
+    with pytest.raises(ValueError, match=r"a check that was not run has not passed, got sampled_inputs\.all_there as passed"):
+        replace(NOT_RUN_YET, passed=True)
+    assert NOT_RUN_YET.message == "not run: run run-7 ended before it. Nobody is lost."
+
+
+def test_whether_a_check_was_run_is_no_matter_of_its_words() -> None:
+    assert replace(BROKEN, description="not run: run run-1 ended before it. x").state == "failed"
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

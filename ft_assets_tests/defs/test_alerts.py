@@ -189,7 +189,7 @@ def test_thirty_days_that_fail_are_one_message_and_what_was_before_the_first_tic
     evaluated(instance, "2026-11-01", table="of_another_location")
     ticks.both()
     (body,) = server.bodies
-    assert body["title"] == "pair_features.pairs_are_unique failed for 2026-11-01 to 2026-11-30 (30 days)"
+    assert body["title"] == "pair_features.pairs_are_unique failed for 2026-11-01 to 2026-11-30"
     assert (body["rows"], len(body["days"])) == (30, 30)
     assert body["link"] == "https://dagster.example/assets/pair_features?view=checks&checkDetail=pairs_are_unique"
 

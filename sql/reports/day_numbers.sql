@@ -1,5 +1,6 @@
 -- The numbers that matter, a row a day; null where the day was not made, or there is nothing to take a mean of.
--- Reads settings (a row a day), search_sessions, flags, fine_tuning_inputs, pair_features, fine_tuning_features.
+-- Reads settings (a row a day), search_sessions, flags, fine_tuning_inputs, items, pair_features, fine_tuning_features.
+-- A result is without a text as funnel_results has it: one that has come since the day was made, or whose text has, is not.
 with lists as (
     select
         session_date,
@@ -15,6 +16,21 @@ logged as (
         coalesce(sum(results) filter (where not is_flagged), 0)::bigint as results
     from lists
     group by session_date
+),
+shown as (
+    select distinct session_date, session_id, unnest(results).item_id as item_id
+    from search_sessions
+    where session_id not in (select session_id from flags)
+),
+listed_ready as (
+    select session_id, unnest(item_ids) as item_id from fine_tuning_inputs
+),
+without_text as (
+    select s.session_date, count(*)::bigint as results
+    from shown as s
+    anti join listed_ready as r on r.session_id = s.session_id and r.item_id = s.item_id
+    anti join items as i on i.item_id = s.item_id
+    group by s.session_date
 ),
 ready as (
     select
@@ -54,7 +70,7 @@ select
     if(d.inputs_made, coalesce(l.sessions_flagged, 0), null) as sessions_flagged,
     if(d.inputs_made, coalesce(r.sessions_ready, 0), null) as sessions_ready,
     r.share_irrelevant,
-    if(d.inputs_made, (l.results - coalesce(r.results_ready, 0)) / nullif(l.results, 0), null) as share_results_without_text,
+    if(d.inputs_made, coalesce(w.results, 0) / nullif(l.results, 0), null) as share_results_without_text,
     r.results_ready / r.sessions_ready as results_a_session,
     if(d.inputs_made, coalesce(r.events, 0), null) as events,
     r.events / r.results_ready as click_rate,
@@ -71,6 +87,7 @@ select
     if(d.low is not null, (e.pairs - coalesce(k.features, 0)) / e.pairs, null) as share_clamped
 from settings as d
 left join logged as l using (session_date)
+left join without_text as w using (session_date)
 left join ready as r using (session_date)
 left join items_shown as i using (session_date)
 left join extracted as e using (session_date)
