@@ -26,7 +26,7 @@ ORDER = [
     *("picture", "pair_pictures", "log_pictures", "trend_pictures", "pictures"),
     *("report_words", "check_outcomes", "report_contents"),
     *("report_text", "report_json", "report_junit", "report_page", "report_gathering"),
-    *("reports", "stored_values", "check_files", "checks", "check_docs", "table_docs", "spelling_docs"),
+    *("reports", "stored_values", "computed_anew", "check_files", "checks", "check_docs", "table_docs", "spelling_docs"),
     *("alerts", "alert_webhook", "alert_settings", "alert_events", "alert_delivery"),
     *("defs.partitions", "defs.config", "defs.metadata", "defs.catalog", "defs.resources", "defs.assets"),
     *("defs.evaluations", "defs.checks", "defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs.alerts", "defs"),
