@@ -273,7 +273,7 @@ PLANTS = [
     Plant("sampled_inputs/sessions_are_all_there", first(clicked=lambda v: [not v[0], *v[1:]])),
     Plant("sampled_inputs/texts_are_known", first(item_ids=lambda v: ["unseen", *v[1:]]), ("sessions_are_all_there",)),
     Plant("sampled_inputs/sessions_are_unique", again),
-    *(Plant("sampled_inputs/sessions_are_all_there", first(**{name: value}))
+    *(Plant("sampled_inputs/sessions_are_all_there", first(**{name: value}), LOWEST if name == "object_ids" else ())
       for name, value in {
           "ranks": lambda v: [0.25] * len(v), "event_weight": lambda v: [0.5, *v[1:]],
           "object_ids": lambda v: ["a", "b", "a", "c", "d", "g"], "started_at": at_noon(NEXT_DAY),
@@ -314,30 +314,43 @@ PLANTS = [
     Plant("pair_features/rows_rebuild_fine_tuning_features", first(target=None), ("required_values_are_there",)),
     Plant("pair_features/pairs_are_unique",
           lambda rows: [*rows, next(row for row in rows if row["pairing"] == "session") | {"positive_rank": 0.0}],
-          ("pairs_are_complete",)),
+          ("pairs_are_complete", *ONE, *ANEW)),
     *(Plant("pair_features/pairs_stand_on_their_sessions", more(OTHER_PAIR | values),
-            ("irrelevant_pairs_are_as_designed",) if "pairing" in values else ("pairs_are_complete",))
-      for values in (
-          {"negative_id": "a"},  # clicked
-          {"positive_id": "b", "negative_id": "c"},  # not clicked
-          {"negative_id": "never shown"},
-          {"session_id": "unknown", "negative_id": "b"},
-          {"session_id": "s3", "positive_id": "e", "negative_id": "f"},  # irrelevant
-          {"negative_id": "b", "pairing": "irrelevant"},  # of no irrelevant session
+            ("irrelevant_pairs_are_as_designed" if "pairing" in values else "pairs_are_complete", *also))
+      for values, also in (
+          ({"negative_id": "a"}, (*ONE, *ANEW)),  # clicked
+          ({"positive_id": "b", "negative_id": "c"}, ANEW),  # not clicked
+          ({"negative_id": "never shown"}, (*ONE, *ANEW)),
+          ({"session_id": "unknown", "negative_id": "b"}, ()),
+          ({"session_id": "s3", "positive_id": "e", "negative_id": "f"}, ()),  # irrelevant
+          ({"negative_id": "b", "pairing": "irrelevant"}, ONE),  # of no irrelevant session
       )),
-    *(Plant(f"{table}/values_are_in_range", first(**values), also if table != "pair_features" or "pairing" not in values else
-            ("pairs_are_complete",))
-      for table, also in (("pair_features", ()), ("fine_tuning_features", FEATURES_ALSO))
-      for values in (
-          {"positive_confidence": 1.5},
-          {"negative_confidence": -0.25},
-          {"positive_confidence": NAN},
-          {"target": 0},
-          {"pairing": "guess"},
+    *(Plant(f"{table}/values_are_in_range", first(**values), also if table == "pair_features" else FEATURES_ALSO)
+      for table in ("pair_features", "fine_tuning_features")
+      for values, also in (
+          ({"positive_confidence": 1.5}, (*ONE, *ANEW)),
+          ({"negative_confidence": -0.25}, ANEW),
+          ({"positive_confidence": NAN}, ()),
+          ({"target": 0}, ()),
+          ({"pairing": "guess"}, ("pairs_are_complete",)),
       )),
+    Plant("pair_features/objects_have_one_rank", first(positive_rank=0.123), ANEW),
+    Plant("pair_features/objects_have_one_rank", swapped, ANEW),
+    Plant("pair_features/objects_have_one_rank",
+          lambda rows: [row | ({"positive_rank": 0.123} if row["pairing"] == "irrelevant" else {}) for row in rows]),
+    *(Plant("pair_features/a_sample_is_computed_anew", spoil)
+      for spoil in (
+          lambda rows: [row | {"positive_rank": row["positive_rank"] + 0.001, "negative_rank": row["negative_rank"] + 0.001}
+                        for row in rows],
+          every(positive_confidence=1.0, negative_confidence=1.0),
+          lambda rows: [row | {"negative_confidence": 1 - row["negative_confidence"]} for row in rows],
+      )),
+    Plant("pair_features/pairs_are_complete", lambda rows: [],
+          ("irrelevant_pairs_are_as_designed", "pairs_stand_on_their_sessions"), of="sampled_inputs"),
     *(Plant("pair_features/values_are_in_range", first(**{name: value}))
       for name in ("positive_rank", "negative_rank") for value in (NAN, float("inf"))),
     Plant("fine_tuning_features/kept_and_clamped_are_extracted", lambda rows: rows[1:], ("pairs_come_from_pair_features",)),
+    Plant("fine_tuning_features/kept_and_clamped_are_extracted", lambda rows: [], FEATURES_ALSO, of="pair_features"),
     Plant("fine_tuning_features/required_values_are_there", first(query_hash=None), FEATURES_ALSO),
     Plant("fine_tuning_features/rows_rebuild_fine_tuning_features", first(negative_rank=None), NO_RANK),
     Plant("fine_tuning_features/pairs_are_inside_the_window", first(positive_rank=0.5, negative_rank=0.5), FEATURES_ALSO),
@@ -511,6 +524,16 @@ def test_more_violations_than_can_be_shown_are_counted(lake: Lake) -> None:
     lake.append("rejected_records", table_of("rejected_records", [rejected(n, reason=f"r{n}") for n in range(1, 9)]), {})
     outcome = outcome_of(lake, named("rejected_records/nothing_is_rejected"))
     assert (outcome.rows, len(outcome.examples)) == (8, 5)
+
+
+@pytest.mark.parametrize("check", ["rejected_records/nothing_is_rejected", "session_events/items_were_shown"])
+def test_a_warning_of_an_ingestion_ends_with_the_next_clean_one(lake: Lake, check: str) -> None:
+    lake.append("rejected_records", table_of("rejected_records", [rejected()]), {})
+    lake.append("session_events", table_of("session_events", [event("s1", "f")]), {})
+    assert not outcome_of(lake, named(check)).passed
+    later = ingested_file("ubi/clean.ndjson", ingested_at=NOW + dt.timedelta(days=400))
+    lake.append("ingested_files", table_of("ingested_files", [later]), {})
+    assert outcome_of(lake, named(check)).passed
 
 
 def test_the_target_of_each_ranker_is_the_one_of_its_kernel() -> None:
