@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from itertools import groupby
 
@@ -35,8 +36,8 @@ ops:
   fine_tuning_features_checks: {config: {parameters: {few_pairs_are_clamped: {most: 0.8, least_pairs: 1000}}}}
 ```
 
-A name or a type that is wrong is an error. A new threshold holds from the next run on: run the checks of a day again to apply
-it there. A check that blocks has no threshold: it is a rule, which holds or does not.
+A name or a type that is wrong, or a number out of its range, is an error. A new threshold holds from the next run on: run the
+checks of a day again to apply it there. A check that blocks has no threshold: it is a rule, which holds or does not.
 
 **Run them again** in the UI: the table's asset page, *Checks*, *Execute all*, or one check's own page, for the day of your
 choice. To make a day anew, materialize its table for that partition; what stands behind it follows.
@@ -46,12 +47,13 @@ choice. To make a day anew, materialize its table for that partition; what stand
 ```sql
 -- The rule, in a sentence or two.
 -- To do: what to do when it fails, for who has never seen it fail.
--- parameters: most=0.5, least_pairs=100
+-- parameters: most=0.5 in [0, 1], least_pairs=100 in [0, inf]
 -- warns; reads pair_features, pair_features of the 7 days before
 select ...
 ```
 
-* `blocks` or `warns`. `parameters` are optional, TOML values, bound as `$most`; only a check that warns has them.
+* `blocks` or `warns`. `parameters` are optional, TOML values, bound as `$most`, with the range that a setting must keep to;
+  only a check that warns has them.
 * A daily table is read as the day alone, any other whole. `search_sessions as read` is the version that the day was made from,
   named `search_sessions_as_read` in the query: a log that moved on since is no fault of the day. `pair_features of the 7 days
   before` is named `pair_features_before`, and other days' files are not opened.
@@ -89,7 +91,13 @@ def _row(check: Check) -> str:
 def _rule(check: Check) -> Iterator[str]:
     yield check.description
     if check.parameters:
-        yield "Parameters: " + ", ".join(f"`{name}={json.dumps(value)}`" for name, value in check.parameters.items()) + "."
+        said = (f"`{name}={json.dumps(value)}`{_range(check, name)}" for name, value in check.parameters.items())
+        yield f"Parameters: {', '.join(said)}."
+
+
+def _range(check: Check, name: str) -> str:
+    low, high = check.ranges.get(name, (-math.inf, math.inf))
+    return f" in [{low:g}, {high:g}]" if math.isfinite(high) else f" from {low:g}" if math.isfinite(low) else ""
 
 
 if __name__ == "__main__":

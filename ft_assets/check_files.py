@@ -4,7 +4,7 @@ A file begins with a comment::
 
     -- The rule, in a sentence or two.
     -- To do: what to do when it fails, for who has never seen it fail.
-    -- parameters: most=0.5, least_pairs=100
+    -- parameters: most=0.5 in [0, 1], least_pairs=100 in [0, inf]
     -- warns; reads pair_features, pair_features of the 7 days before
 
 ``blocks`` makes it an ERROR that stops what stands behind the table, ``warns`` a warning; only a warning has parameters,
@@ -26,7 +26,8 @@ from functools import cache
 from typing import Any
 
 from ft_assets import queries, schemas
-from ft_assets.parameters import WORD, check_used, comment_and_body, defaults_in, used_in
+from ft_assets.computed_anew import computed_rules_of
+from ft_assets.parameters import WORD, Range, check_used, comment_and_body, defaults_in, ranges_in, used_in
 from ft_assets.schemas import Table, table_named
 from ft_assets.stored_values import Violations, rules_of
 
@@ -34,9 +35,12 @@ TO_DO = "To do:"
 # What a check may ask beside its own parameters: how the day was made, from the log of its table.
 FACTS: dict[str, tuple[str, ...]] = {
     schemas.FINE_TUNING_INPUTS.name: ("event_types",),
-    schemas.SAMPLED_INPUTS.name: ("factor",),
+    schemas.SAMPLED_INPUTS.name: ("factor", "seed"),
     schemas.TEXT_VECTORS.name: ("model",),
-    schemas.PAIR_FEATURES.name: ("model", "ranker", "target", "not_irrelevant_only"),
+    schemas.PAIR_FEATURES.name: (
+        *("model", "ranker", "target", "not_irrelevant_only"),
+        *("ranks_aggregator", "confidence", "window_size"),
+    ),
     schemas.FINE_TUNING_FEATURES.name: ("min", "max", "target"),
 }
 
@@ -76,8 +80,10 @@ class Check:
         reads: the tables that it needs, each once.
         remedy: what to do when it fails.
         parameters: its thresholds, with their defaults.
+        ranges: between which values a threshold must be.
         views: how it reads them.
         violations: where the rule is not SQL: finds the rows that break it.
+        facts: what that asks of how the day was made; a query names it.
     """
 
     table: str
@@ -87,8 +93,10 @@ class Check:
     reads: tuple[str, ...]
     remedy: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    ranges: Mapping[str, Range] = field(default_factory=dict, hash=False)
     views: tuple[Read, ...] = ()
     violations: Violations | None = None
+    facts: tuple[str, ...] = ()
 
     @property
     def sql(self) -> str:
@@ -112,9 +120,13 @@ def checks() -> tuple[Check, ...]:
 
 
 def _checks_of(table: Table) -> Iterator[Check]:
-    for rule in rules_of(table):
+    for rule in (*rules_of(table), *computed_rules_of(table)):
+        views = tuple(_read(rule.name, table.name, words) for words in rule.reads)
         yield Check(
-            table.name, rule.name, rule.description, True, (table.name,), rule.remedy, {}, (Read(table.name),), rule.violations
+            *(table.name, rule.name, rule.description, True, tuple(view.table for view in views), rule.remedy),
+            views=views,
+            violations=rule.violations,
+            facts=rule.facts,
         )
     for path in sorted((queries.sql_root() / "checks" / table.name).glob("*.sql")):
         yield check_in(table.name, path.stem, path.read_text(encoding="utf-8"))
@@ -143,7 +155,7 @@ def check_in(table: str, name: str, sql: str) -> Check:
         raise ValueError(f"{file} blocks, so it has no thresholds to set; got {', '.join(defaults)}")
     views = tuple(_read(file, table, one.strip()) for one in header[2].split(","))
     reads = tuple(dict.fromkeys(view.table for view in views))
-    return Check(table, name, description, blocking, reads, remedy, defaults, views)
+    return Check(table, name, description, blocking, reads, remedy, defaults, ranges_in(comment, file), views)
 
 
 def _read(file: str, table: str, words: str) -> Read:

@@ -86,9 +86,10 @@ class StoredTable:
         """
         given = dict(parameters or {})
         known = {name: given.pop(name) for name in FACTS.get(check.table, ()) if name in given}
-        values = {**filled(f"{check.table}/{check.name}", check.parameters, given), **known}
+        values = {**filled(f"{check.table}/{check.name}", check.parameters, given, check.ranges), **known}
         if check.violations is not None:
-            examples, numbers = list(check.violations(self._slice(check.views[0]))), dict[str, float]()
+            slices = {view.table: self._slice(view) for view in check.views}
+            examples, numbers = list(check.violations(slices, self._known(check, set(check.facts), values))), dict[str, float]()
             rows = len(examples)
         else:
             rows, examples, numbers = self._query(check, values)
@@ -114,10 +115,7 @@ class StoredTable:
         if len(before) > 1:
             raise ValueError(f"sql/{check.sql}.sql must be one query, or one of numbers and one of rows, got {len(before) + 1}")
         wanted = {name for statement in (*before, last) for name in statement.named_parameters}
-        if wanted - set(parameters):
-            parameters = {**self.facts, **parameters}
-        if missing := sorted(wanted - set(parameters)):
-            raise ValueError(f"sql/{check.sql}.sql needs {', '.join(missing)}; materialize {check.table} first")
+        parameters = self._known(check, wanted, parameters)
         for view in check.views:
             self._see(view)
         statements = {**({"numbers": before[0]} if before else {}), "violations": last}
@@ -128,6 +126,14 @@ class StoredTable:
         finally:
             for name in statements:
                 self._con.execute(f"drop table if exists {name}")
+
+    def _known(self, check: Check, wanted: set[str], values: dict[str, Any]) -> dict[str, Any]:
+        """Values, with the facts of the day where they are wanted."""
+        if wanted - set(values):
+            values = {**self.facts, **values}
+        if missing := sorted(wanted - set(values)):
+            raise ValueError(f"{check.table}/{check.name} needs {', '.join(missing)}; materialize {check.table} first")
+        return values
 
     def _taken(self, check: Check, *, has_numbers: bool) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
         shown = self._con.table("violations")
@@ -204,13 +210,15 @@ def thresholds(table: str, given: Mapping[str, Mapping[str, Any]]) -> dict[str, 
     """Thresholds of a table's checks, by check, as they are set.
 
     Raises:
-        ValueError: a check or a parameter is none, or a value is of another type than its default.
+        ValueError: a check or a parameter is none, or a value is of another type than its default or out of its range.
     """
     known = {check.name: check for check in checks() if check.table == table}
     if unknown := sorted(set(given) - set(known)):
         can = ", ".join(name for name, check in known.items() if check.parameters) or "none"
         raise ValueError(f"checks of {table} with parameters are {can}; got {', '.join(unknown)}")
-    return {name: filled(f"{table}/{name}", known[name].parameters, values) for name, values in given.items()}
+    return {
+        name: filled(f"{table}/{name}", known[name].parameters, values, known[name].ranges) for name, values in given.items()
+    }
 
 
 def parameters_of(lake: Lake, table: str, day: dt.date | None, commit: lineage.DayCommit | None = None) -> dict[str, Any]:
@@ -229,9 +237,10 @@ def parameters_of(lake: Lake, table: str, day: dt.date | None, commit: lineage.D
     facts = {
         "event_types": set_.get("event_types"),
         "factor": set_.get("negative_downsampling_factor"),
+        "seed": set_.get("seed"),
         "model": commit.model,
         "ranker": set_.get("ranker"),
-        "not_irrelevant_only": set_.get("not_irrelevant_only"),
+        **{name: set_.get(name) for name in ("not_irrelevant_only", "ranks_aggregator", "confidence", "window_size")},
         "min": set_.get("min_abs_difference_threshold"),
         "max": set_.get("max_abs_difference_threshold"),
     }

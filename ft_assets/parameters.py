@@ -1,16 +1,20 @@
 """Parameters that a SQL file declares in its comment, ``-- parameters: limit=60``, and what is set of them.
 
-Defaults are TOML values. What is set of a parameter must be a value like its default.
+Defaults are TOML values. What is set of a parameter must be a value like its default, and within its range where the
+comment says one: ``-- parameters: most=0.5 in [0, 1], days=7 in [0, inf]``, both ends included.
 """
 
 from __future__ import annotations
 
+import math
 import re
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 WORD = "parameters:"
+_RANGE = re.compile(r"(\w+)\s*=\s*([^\s,]+) in \[\s*([^\s,\]]+)\s*,\s*([^\s,\]]+)\s*\]")
+Range = tuple[float, float]
 
 
 def comment_and_body(sql: str) -> tuple[list[str], str]:
@@ -30,12 +34,37 @@ def defaults_in(comment: Sequence[str], file: str) -> dict[str, Any]:
     Raises:
         ValueError: what stands there are no defaults; the message names the file.
     """
-    given = ", ".join(line.removeprefix(WORD) for line in comment if line.startswith(WORD))
+    given = _given(comment)
     try:
-        values = tomllib.loads(f"values = {{{given}}}")["values"]
+        values = tomllib.loads("values = {" + _RANGE.sub(r"\1=\2", given) + "}")["values"]
     except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file} must give its defaults as '-- parameters: limit=60, other=[\"a\"]', got {given!r}") from error
     return dict(values)
+
+
+def ranges_in(comment: Sequence[str], file: str) -> dict[str, Range]:
+    """The lowest and the highest value of the parameters of which a comment says so.
+
+    Args:
+        comment: lines of the comment; those that begin with ``parameters:`` count.
+        file: for the message.
+
+    Raises:
+        ValueError: a range is none, or a default is outside its own; the message names the file.
+    """
+    found: dict[str, Range] = {}
+    for name, default, low, high in _RANGE.findall(_given(comment)):
+        try:
+            found[name], value = (float(low), float(high)), float(default)
+        except ValueError as error:
+            raise ValueError(f"{file} must give a range as 'most=0.5 in [0, 1]', got [{low}, {high}] of {name}") from error
+        if not found[name][0] <= value <= found[name][1]:
+            raise ValueError(f"{file} must give {name} a default in [{low}, {high}], got {default}")
+    return found
+
+
+def _given(comment: Sequence[str]) -> str:
+    return ", ".join(line.removeprefix(WORD) for line in comment if line.startswith(WORD))
 
 
 def used_in(body: str) -> set[str]:
@@ -62,11 +91,19 @@ def check_used(file: str, uses: Collection[str], defaults: Mapping[str, Any], wi
         )
 
 
-def filled(owner: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+def filled(
+    owner: str, defaults: Mapping[str, Any], given: Mapping[str, Any], ranges: Mapping[str, Range] | None = None
+) -> dict[str, Any]:
     """All parameters of an owner, those given in place of the defaults.
 
+    Args:
+        owner: for the message.
+        defaults: all of its parameters.
+        given: what is set of them.
+        ranges: between which values a parameter must be.
+
     Raises:
-        ValueError: a parameter is not one, or a value is of another type than its default.
+        ValueError: a parameter is not one, or a value is of another type than its default, no number, or outside its range.
     """
     if unknown := sorted(set(given) - set(defaults)):
         there = f"has the parameters {', '.join(defaults)}" if defaults else "has no parameters"
@@ -74,6 +111,9 @@ def filled(owner: str, defaults: Mapping[str, Any], given: Mapping[str, Any]) ->
     for name, value in given.items():
         if not is_like(value, defaults[name]):
             raise ValueError(f"{name} of {owner} must be a value such as {defaults[name]!r}, got {value!r}")
+        low, high = (ranges or {}).get(name, (-math.inf, math.inf))
+        if isinstance(value, int | float) and not (math.isfinite(value) and low <= value <= high):
+            raise ValueError(f"{name} of {owner} must be a number in [{low:g}, {high:g}], got {value}")
     return {**defaults, **given}
 
 

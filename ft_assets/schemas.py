@@ -451,13 +451,8 @@ PULLED_RANGES = Table(
     ),
 )
 
-# Columns that say of a person what they say, in any table. A hash of a text says it only to who guesses the text: where a
-# row is named by nothing else, a check shows it.
-PERSONAL = frozenset(column.name for table in TABLES.values() for column in table.columns if column.personal) - {
-    "query_hash",
-    "text_hash",
-    "vector",
-}
+# Columns that say of a person what they say, in any table. The hash of a query is one: who guesses the query finds it there.
+PERSONAL = frozenset(column.name for table in TABLES.values() for column in table.columns if column.personal)
 
 # What the program keeps for itself: no asset, and in no report.
 LEDGERS: dict[str, Table] = {table.name: table for table in (PULLED_RANGES,)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -12,40 +12,57 @@ from ft_assets.lake import Slice
 from ft_assets.schemas import Table
 
 PAIR_TABLES = (schemas.PAIR_FEATURES.name, schemas.FINE_TUNING_FEATURES.name)
-Violations = Callable[[Slice], Iterator[dict[str, Any]]]
+# Of the tables that are read, by name, and what the day was made with.
+Violations = Callable[[Mapping[str, Slice], Mapping[str, Any]], Iterator[dict[str, Any]]]
 
 
 class ValueRule(NamedTuple):
-    """A rule that every table has by its schema: name, what it says, what to do, and the rows that break it."""
+    """A rule that is not SQL.
+
+    Attributes:
+        name, description, remedy: as of any check.
+        violations: finds the rows that break it.
+        reads: the tables that it needs, as a file of a check says it.
+        facts: what it asks of how the day was made; see ``check_files.FACTS``.
+    """
 
     name: str
     description: str
     remedy: str
     violations: Violations
+    reads: tuple[str, ...]
+    facts: tuple[str, ...] = ()
+
+
+def _of_one(table: Table, violations: Callable[[Slice], Iterator[dict[str, Any]]]) -> Violations:
+    return lambda slices, _: violations(slices[table.name])
 
 
 def rules_of(table: Table) -> Iterator[ValueRule]:
-    """The rules of a table."""
+    """The rules that a table has by its schema."""
     yield ValueRule(
         "types_are_as_declared",
         "Every stored column has its declared type, in the log and in the files.",
         "Another program or another version of ft_assets wrote here. Make the days of the file named anew; a table of the log "
         "is ingested again into a fresh lake, from the landing place.",
-        wrong_types,
+        _of_one(table, wrong_types),
+        (table.name,),
     )
     yield ValueRule(
         "required_values_are_there",
         f"No null in {', '.join(table.required)}.",
         "Make the day anew; for a table of the log, find the source_file of the rows and mend or delete them. If it comes "
         "back, the query that makes the table lets a null through: report it.",
-        nulls,
+        _of_one(table, nulls),
+        (table.name,),
     )
     if table.name in PAIR_TABLES:
         yield ValueRule(
             "rows_rebuild_fine_tuning_features",
             "The stored rows rebuild a FineTuningFeatures: five float tensors of one length, one entry a row.",
             "A training loop could not load this day. Make it anew; the problem names the column.",
-            not_rebuilt,
+            _of_one(table, not_rebuilt),
+            (table.name,),
         )
 
 

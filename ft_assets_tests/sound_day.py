@@ -60,7 +60,9 @@ def sound_day(folder: Path) -> Lake:
     facts = {"session_date": str(DAY), "made_from": {}, "configuration": {}, "model": encoder.fingerprint}
     engine.text_vectors(lake, made, items, encoder, facts)
     settings = engine.PairSettings(confidence="windowed", not_irrelevant_only=False)
+    said = {"ranker": "cosine", "not_irrelevant_only": False}
+    said |= {"ranks_aggregator": "mean", "confidence": "windowed", "window_size": 3}
     made = engine.pair_features(made, items, lake.slice("text_vectors"), encoder.fingerprint, settings)
-    made = keep("pair_features", made, ranker="cosine", not_irrelevant_only=False)
+    made = keep("pair_features", made, **said)
     keep("fine_tuning_features", engine.fine_tuning_features(made, *WINDOW.values()), **WINDOW)
     return lake

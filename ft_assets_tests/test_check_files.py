@@ -51,6 +51,8 @@ MALFORMED = {
     "-- A rule.\n-- To do:\n-- blocks; reads items\nselect 1": "then '-- To do: ...', what to do when it fails",
     f"{HEAD}-- parameters: a=\n-- warns; reads items\nselect $a": "x.sql must give its defaults as '-- parameters: limit=60",
     f"{HEAD}-- warns; reads items\nselect $most": "it uses most, and gives a default to none",
+    f"{HEAD}-- parameters: a=1 in [0, x]\n-- warns; reads items\nselect $a": "must give a range as 'most=0.5 in",
+    f"{HEAD}-- parameters: a=2 in [0, 1]\n-- warns; reads items\nselect $a": r"x.sql must give a a default in \[0, 1\], got 2",
     f"{HEAD}-- parameters: most=1\n-- warns; reads items\nselect 1": "it uses none, and gives a default to most",
     f"{HEAD}-- parameters: most=1\n-- blocks; reads items\nselect $most": "blocks, so it has no thresholds to set; got most",
     f"{HEAD}-- blocks; reads item\nselect 1": "x.sql may read a table, .* got 'item'",
@@ -121,6 +123,17 @@ def test_a_file_of_three_queries_is_refused(sql: Path, tmp_path: Path) -> None:
         run_check(make_lake(tmp_path), check, None)
 
 
+def test_every_number_that_can_be_set_has_a_range() -> None:
+    for check in checks():
+        assert {name for name, value in check.parameters.items() if isinstance(value, int | float)} == set(check.ranges), check
+
+
+def test_no_query_counts_with_what_is_null_over_no_rows() -> None:
+    """DuckDB's count_if gives null, not 0, where there is nothing: a comparison with it is true of nothing."""
+    counted = [path for path in queries.sql_root().rglob("*.sql") if "count_if" in path.read_text()]
+    assert counted == []
+
+
 def test_every_remedy_is_said_in_a_few_sentences() -> None:
     for check in checks():
         assert 30 < len(check.remedy) < 400, check
@@ -150,6 +163,11 @@ def test_thresholds_are_set_by_table_and_check_and_the_others_keep_their_default
         ({"share_ordered_right": {"most": 0.6}}, "share_ordered_right has the parameters least, least_sessions, .*; got most"),
         ({"share_ordered_right": {"least": "0.6"}}, "least of pair_features/share_ordered_right must be a value such as 0.5"),
         ({"share_ordered_right": {"least_sessions": 0.5}}, "must be a value such as 50, got 0.5"),
+        ({"share_ordered_right": {"least": -5}}, r"least of pair_features/share_ordered_right must be .* in \[0, 1\], got -5"),
+        ({"share_ordered_right": {"least": 7.0}}, r"must be a number in \[0, 1\], got 7"),
+        ({"share_ordered_right": {"least": float("nan")}}, r"must be a number in \[0, 1\], got nan"),
+        ({"share_ordered_right": {"deviations": float("inf")}}, r"must be a number in \[0, inf\], got inf"),
+        ({"share_ordered_right": {"least_sessions": -1}}, r"must be a number in \[0, inf\], got -1"),
         ({"pairs_are_unique": {"most": 1}}, "pairs_are_unique has no parameters; got most"),
         ({"types_are_as_declared": {"most": 1}}, "types_are_as_declared has no parameters; got most"),
     ],

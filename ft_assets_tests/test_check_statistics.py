@@ -12,10 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from ft_assets import queries
+from ft_assets import queries, schemas
 from ft_assets.checks import Check, Found, StoredTable, checks, run_check
 from ft_assets.lake import Lake
-from ft_assets_tests.builders import DAY, make_lake, pair, put_day, sampled, table_of
+from ft_assets_tests.builders import DAY, make_lake, pair, put_day, sampled, session, table_of
 
 Array = np.ndarray[Any, Any]
 CONNECTIONS: list[duckdb.DuckDBPyConnection] = []
@@ -25,9 +25,11 @@ WEEK = [DAY - dt.timedelta(days=days) for days in range(1, 8)]
 # Those that planted populations make fail, here.
 STATISTICAL = {
     "fine_tuning_inputs/click_rates_are_as_before",
+    "fine_tuning_inputs/days_have_clicks",
     "sampled_inputs/sessions_give_pairs",
     "sampled_inputs/pairs_a_session_are_as_before",
     "pair_features/share_ordered_right",
+    "pair_features/constant_confidences_are_one",
     "fine_tuning_features/few_pairs_are_clamped",
 }
 
@@ -58,12 +60,31 @@ def violations(check: str, tables: dict[str, pa.Table], **parameters: Any) -> li
 
 def clicks_of(rng: np.random.Generator, sessions: int, rates: Array = RATES) -> pa.Table:
     """Sessions of ten results, each clicked by chance."""
-    flat = pa.array((rng.random((sessions, PLACES)) < rates).ravel())
-    return pa.table({"clicked": pa.ListArray.from_arrays(pa.array(np.arange(sessions + 1, dtype=np.int32) * PLACES), flat)})
+    offsets, total = pa.array(np.arange(sessions + 1, dtype=np.int32) * PLACES), sessions * PLACES
+    clicks = pa.array((rng.random((sessions, PLACES)) < rates).ravel())
+    items = pa.array([f"i{place}" for place in range(PLACES)]).take(pa.array(np.arange(total) % PLACES))
+    results = pa.StructArray.from_arrays([items, pa.nulls(total, pa.float32())], fields=list(schemas.RESULT))
+    lists = {"item_ids": items, "clicked": clicks, "results": results}
+    columns = {name: pa.ListArray.from_arrays(offsets, values) for name, values in lists.items()}
+    return pa.table({"session_id": pa.array([f"s{n}" for n in range(sessions)]), **columns})
+
+
+def without_places(sessions: pa.Table, gone: int) -> pa.Table:
+    """The same, but the first ``gone`` results of each page have no text: they are in no list that was made."""
+
+    def cut(name: str) -> pa.Array:
+        return pa.array([row[gone:] for row in sessions[name].to_pylist()], sessions.schema.field(name).type)
+
+    return sessions.set_column(1, "item_ids", cut("item_ids")).set_column(2, "clicked", cut("clicked"))
 
 
 def clicks_drift(today: pa.Table, before: pa.Table) -> list[dict[str, Any]]:
-    tables = {"fine_tuning_inputs": today, "fine_tuning_inputs_before": before}
+    made = ["session_id", "item_ids", "clicked"]
+    tables = {"fine_tuning_inputs": today.select(made), "fine_tuning_inputs_before": before.select(made)}
+    tables |= {
+        name: table.select(["session_id", "results"])
+        for name, table in {"search_sessions": today, "search_sessions_before": before}.items()
+    }
     return violations("fine_tuning_inputs/click_rates_are_as_before", tables)
 
 
@@ -78,9 +99,17 @@ def test_a_place_whose_click_rate_changed_is_the_one_that_alarms(direction: str)
 
 def test_click_rates_that_are_the_same_hardly_ever_alarm() -> None:
     rng = np.random.default_rng(2)
-    sizes = rng.integers(1, 1_500, size=100)
+    sizes = rng.integers(1, 1_500, size=50)
     alarms = [clicks_drift(clicks_of(rng, int(n)), clicks_of(rng, int(7 * n))) for n in sizes]
     assert sum(map(len, alarms)) == 0
+
+
+def test_texts_that_are_missing_move_no_click_to_another_place() -> None:
+    rng = np.random.default_rng(12)
+    today, before = clicks_of(rng, 1_000), clicks_of(rng, 1_000)
+    assert clicks_drift(without_places(today, 1), before) == clicks_drift(today, without_places(before, 2)) == []
+    changed = clicks_of(rng, 1_000, RATES + np.array([0, 0.3, 0, 0, 0, 0, 0, 0, 0, 0]))
+    assert [row["position"] for row in clicks_drift(without_places(changed, 1), before)] == [2]
 
 
 def test_a_small_day_never_alarms_however_far_it_is_off() -> None:
@@ -99,6 +128,26 @@ def test_places_that_all_or_none_click_are_no_error(rate: float) -> None:
     rng = np.random.default_rng(5)
     assert clicks_drift(*(clicks_of(rng, 500, np.full(PLACES, rate)) for _ in range(2))) == []
     assert len(clicks_drift(clicks_of(rng, 500, np.full(PLACES, rate)), clicks_of(rng, 500, RATES + 0.1))) == PLACES
+
+
+def test_a_day_of_many_sessions_without_any_click_alarms() -> None:
+    def found(sessions: int, clicked: int) -> list[dict[str, Any]]:
+        rows = [sampled(f"s{n}", ["a", "b"], ["a"] if n < clicked else []) for n in range(sessions)]
+        tables = {"fine_tuning_inputs": table_of("sampled_inputs", rows)}
+        return violations("fine_tuning_inputs/days_have_clicks", tables, event_types=["click"])
+
+    (row,) = found(50, 0)
+    assert (row["sessions"], row["sessions_with_clicks"], row["positive_types"]) == (50, 0, ["click"])
+    assert found(50, 1) == found(49, 0) == []
+
+
+@pytest.mark.parametrize("side", ["positive_confidence", "negative_confidence"])
+def test_a_constant_confidence_that_is_not_one_is_seen_and_a_windowed_one_may_be_anything(side: str) -> None:
+    ones = {"positive_confidence": 1.0, "negative_confidence": 1.0}
+    pairs = table_of("pair_features", [pair("s1", **ones), pair("s2", **(ones | {side: 0.75}))])
+    check, tables = "pair_features/constant_confidences_are_one", {"pair_features": pairs}
+    assert [row["session_id"] for row in violations(check, tables, confidence="constant")] == ["s2"]
+    assert violations(check, tables, confidence="windowed") == []
 
 
 def lists_of(rng: np.random.Generator, sessions: int, longest: int) -> pa.Table:
@@ -218,6 +267,8 @@ def stored_clicks(lake: Lake, day: dt.date, sessions: int, rate: float) -> None:
     put_day(
         lake, "fine_tuning_inputs", table_of("fine_tuning_inputs", [{k: r[k] for k in r if k != "kept"} for r in rows]), day
     )
+    shown = [session(row["session_id"], ["a", "b"], day=day) for row in rows]
+    lake.append("search_sessions", table_of("search_sessions", shown), {})
 
 
 def test_the_days_before_are_the_seven_before_and_no_others(tmp_path: Path) -> None:

@@ -121,6 +121,31 @@ def again(rows: Rows) -> Rows:
     return [*rows, rows[0]]
 
 
+def in_lists(change: Callable[[list[Any]], list[Any]]) -> Callable[[Rows], Rows]:
+    """A change of all lists of the first row alike."""
+    return first(**dict.fromkeys(("item_ids", "object_ids", "ranks", "clicked", "event_weight"), change))
+
+
+def never_shown(rows: Rows) -> Rows:
+    added = {"item_ids": "f", "object_ids": "f", "ranks": None, "clicked": False, "event_weight": 0.0}
+    return first(**{name: lambda v, value=value: [*v, value] for name, value in added.items()})(rows)
+
+
+def other_objects(rows: Rows) -> Rows:
+    """As many objects stay, and other ones: the last unclicked one that went comes back for the first that stayed."""
+    (row,) = (row for row in rows if row["session_id"] == "s2")
+    unclicked = [place for place, click in enumerate(row["clicked"]) if not click]
+    back = next(place for place in unclicked if not row["kept"][place])
+    gone = next(place for place in unclicked if row["kept"][place])
+    kept = [place == back or (stays and place != gone) for place, stays in enumerate(row["kept"])]
+    return [row | {"kept": kept}, *(other for other in rows if other["session_id"] != "s2")]
+
+
+def swapped(rows: Rows) -> Rows:
+    return [row | {"positive_confidence": row["negative_confidence"], "negative_confidence": row["positive_confidence"]}
+            for row in rows]  # fmt: skip
+
+
 def last_null(values: list[Any]) -> list[Any]:
     return [*values[:-1], None]
 
@@ -129,6 +154,8 @@ OTHER_PAIR = pair("s1", "a", "a", query_hash=text_hash("query of s1"))
 COPY = ingested_file("ubi/b.ndjson", content=ingested_file(UBI_FILE)["content"], copy_of=UBI_FILE)
 FEATURES_ALSO = ("pairs_come_from_pair_features",)
 NAN_ALSO = ("values_are_in_range", *FEATURES_ALSO)
+SHOWN, LOWEST = ("lists_are_as_shown",), ("kept_are_the_lowest_hashes",)
+ANEW, ONE = ("a_sample_is_computed_anew",), ("objects_have_one_rank",)
 NO_RANK = ("required_values_are_there", "pairs_are_inside_the_window", *FEATURES_ALSO)
 
 PLANTS = [
@@ -186,8 +213,8 @@ PLANTS = [
     Plant("flagged_sessions/sessions_are_of_the_day", more(flag("unknown"))),
     Plant("flagged_sessions/sessions_are_of_the_day", more(flag("z of the next day"))),
     Plant("flagged_sessions/few_sessions_are_flagged", more(flag("s2"), flag("s3", is_enforced=True)), blocking=False),
-    Plant("fine_tuning_inputs/enforced_sessions_are_left_out", more(inputs("t00", ["b"])), ("sessions_reconcile",)),
-    Plant("fine_tuning_inputs/required_values_are_there", first(query_text=None)),
+    Plant("fine_tuning_inputs/enforced_sessions_are_left_out", more(inputs("t00", ["b"])), (*SHOWN, "sessions_reconcile")),
+    Plant("fine_tuning_inputs/required_values_are_there", first(query_text=None), SHOWN),
     Plant("fine_tuning_inputs/irrelevant_means_no_event", first(clicked=lambda c: [False] * len(c)),
           ("clicks_agree_with_events", "weights_agree_with_clicks")),
     Plant("fine_tuning_inputs/irrelevant_means_no_event", first(is_irrelevant=True)),
@@ -196,16 +223,32 @@ PLANTS = [
     Plant("fine_tuning_inputs/irrelevant_means_no_event",
           lambda rows: [row | ({"item_ids": ["f"], "object_ids": ["f"], "ranks": [None], "clicked": [False],
                                 "event_weight": [0.0], "is_irrelevant": False} if row["session_id"] == "t05" else {})
-                        for row in rows]),
-    *(Plant("fine_tuning_inputs/lists_are_aligned", first(**{name: lambda v: v[:-1]}))
-      for name in ("item_ids", "object_ids", "ranks", "event_weight")),
+                        for row in rows], SHOWN),
+    *(Plant("fine_tuning_inputs/lists_are_aligned", first(**{name: lambda v: v[:-1]}), also)
+      for name, also in (("item_ids", SHOWN), ("object_ids", ()), ("ranks", SHOWN), ("event_weight", ()))),
     Plant("fine_tuning_inputs/lists_are_aligned", first(clicked=lambda v: [*v, True])),
     Plant("fine_tuning_inputs/lists_are_aligned", more(inputs("x", [])), ("sessions_reconcile",)),
-    *(Plant("fine_tuning_inputs/lists_hold_no_nulls", first(**{name: last_null}))
-      for name in ("object_ids", "clicked", "event_weight", "item_ids")),
-    Plant("fine_tuning_inputs/lists_hold_no_nulls", first(ranks=lambda v: [*v[:-1], NAN])),
-    Plant("fine_tuning_inputs/lists_hold_no_nulls", first(ranks=lambda v: [*v[:-1], float("inf")])),
-    Plant("fine_tuning_inputs/results_are_unique", first(item_ids=lambda v: [v[1], *v[1:]])),
+    *(Plant("fine_tuning_inputs/lists_hold_no_nulls", first(**{name: last_null}), also)
+      for name, also in (("object_ids", ()), ("clicked", ()), ("event_weight", ()), ("item_ids", SHOWN))),
+    Plant("fine_tuning_inputs/lists_hold_no_nulls", first(ranks=lambda v: [*v[:-1], NAN]), SHOWN),
+    Plant("fine_tuning_inputs/lists_hold_no_nulls", first(ranks=lambda v: [*v[:-1], float("inf")]), SHOWN),
+    Plant("fine_tuning_inputs/results_are_unique", first(item_ids=lambda v: [v[1], *v[1:]]),
+          (*SHOWN, "objects_are_the_catalogues")),
+    *(Plant("fine_tuning_inputs/lists_are_as_shown", spoil)
+      for spoil in (
+          in_lists(lambda v: v[:3] + v[4:]),  # an unclicked result dropped
+          in_lists(lambda v: v[::-1]),  # the page upside down
+          first(ranks=lambda v: [0.123] * len(v)),
+          first(query_hash=text_hash("query of s2")),
+          first(query_text="another", query_hash=text_hash("another")),
+          first(started_at=lambda t: t + dt.timedelta(hours=1)),
+          never_shown,
+          lambda rows: [row | ({"item_ids": ["e", "no text"], "object_ids": ["e", "x"], "ranks": [None, None],
+                                "clicked": [False, True], "event_weight": [0.0, 1.0]} if row["session_id"] == "t28" else {})
+                        for row in rows],
+      )),
+    Plant("fine_tuning_inputs/objects_are_the_catalogues", first(object_ids=lambda v: ["b", *v[1:]])),
+    Plant("fine_tuning_inputs/sessions_reconcile", lambda rows: []),
     Plant("fine_tuning_inputs/results_have_texts",
           lambda rows: [row for row in rows if row["item_id"] not in ("c", "d")], blocking=False, of="items"),
     Plant("fine_tuning_inputs/sessions_are_unique", again),
@@ -220,20 +263,23 @@ PLANTS = [
     Plant("sampled_inputs/lists_are_aligned", first(kept=lambda v: [*v, True])),
     Plant("sampled_inputs/lists_are_aligned", first(kept=last_null), ("kept_count_is_as_asked",)),
     Plant("sampled_inputs/objects_stay_whole", first(kept=lambda v: [False, *v[1:]])),
-    Plant("sampled_inputs/objects_stay_whole", first(kept=lambda v: [False, v[1], False, *v[3:]])),
+    Plant("sampled_inputs/objects_stay_whole", first(kept=lambda v: [False, v[1], False, *v[3:]]), LOWEST),
+    Plant("sampled_inputs/kept_are_the_lowest_hashes", other_objects),
+    Plant("sampled_inputs/sessions_are_all_there", lambda rows: []),
+    Plant("sampled_inputs/sessions_are_all_there", lambda rows: [], of="fine_tuning_inputs"),
     Plant("sampled_inputs/sessions_are_all_there", lambda rows: rows[1:]),
     Plant("sampled_inputs/sessions_are_all_there", first(query_hash="another")),
     Plant("sampled_inputs/sessions_are_all_there", first(is_irrelevant=True)),
     Plant("sampled_inputs/sessions_are_all_there", first(clicked=lambda v: [not v[0], *v[1:]])),
     Plant("sampled_inputs/texts_are_known", first(item_ids=lambda v: ["unseen", *v[1:]]), ("sessions_are_all_there",)),
     Plant("sampled_inputs/sessions_are_unique", again),
-    *(Plant("sampled_inputs/sessions_are_all_there", first(**{name: value}))
+    *(Plant("sampled_inputs/sessions_are_all_there", first(**{name: value}), LOWEST if name == "object_ids" else ())
       for name, value in {
           "ranks": lambda v: [0.25] * len(v), "event_weight": lambda v: [0.5, *v[1:]],
           "object_ids": lambda v: ["a", "b", "a", "c", "d", "g"], "started_at": at_noon(NEXT_DAY),
       }.items()),
-    Plant("sampled_inputs/kept_count_is_as_asked", first(kept=lambda v: [True] * len(v))),
-    Plant("sampled_inputs/kept_count_is_as_asked", first(kept=lambda v: [True, False, True, False, False, False])),
+    Plant("sampled_inputs/kept_count_is_as_asked", first(kept=lambda v: [True] * len(v)), LOWEST),
+    Plant("sampled_inputs/kept_count_is_as_asked", first(kept=lambda v: [True, False, True, False, False, False]), LOWEST),
     Plant("text_vectors/texts_have_one_vector", again, blocking=False),
     Plant("text_vectors/required_values_are_there", more(vector("x", role=None))),  # type: ignore[arg-type]
     Plant("text_vectors/every_text_has_a_vector", lambda rows: [r for r in rows if r["text_hash"] != text_hash("text of b")]),
@@ -248,7 +294,10 @@ PLANTS = [
           last_null,
           lambda v: [],
       )),
-    Plant("text_vectors/vectors_are_sound", lambda rows: [row | {"vector": []} for row in rows]),
+    Plant("text_vectors/vectors_are_sound", lambda rows: [row | {"vector": []} for row in rows],
+          ("texts_have_vectors_of_their_own",)),
+    Plant("text_vectors/texts_have_vectors_of_their_own", lambda rows: [row | {"vector": rows[0]["vector"]} for row in rows],
+          blocking=False),
     Plant("pair_features/pairs_are_complete", lambda rows: without_first(rows, "session")),
     Plant("pair_features/irrelevant_pairs_are_as_designed", lambda rows: without_first(rows, "irrelevant")),
     Plant("pair_features/irrelevant_pairs_are_as_designed",
@@ -265,30 +314,43 @@ PLANTS = [
     Plant("pair_features/rows_rebuild_fine_tuning_features", first(target=None), ("required_values_are_there",)),
     Plant("pair_features/pairs_are_unique",
           lambda rows: [*rows, next(row for row in rows if row["pairing"] == "session") | {"positive_rank": 0.0}],
-          ("pairs_are_complete",)),
+          ("pairs_are_complete", *ONE, *ANEW)),
     *(Plant("pair_features/pairs_stand_on_their_sessions", more(OTHER_PAIR | values),
-            ("irrelevant_pairs_are_as_designed",) if "pairing" in values else ("pairs_are_complete",))
-      for values in (
-          {"negative_id": "a"},  # clicked
-          {"positive_id": "b", "negative_id": "c"},  # not clicked
-          {"negative_id": "never shown"},
-          {"session_id": "unknown", "negative_id": "b"},
-          {"session_id": "s3", "positive_id": "e", "negative_id": "f"},  # irrelevant
-          {"negative_id": "b", "pairing": "irrelevant"},  # of no irrelevant session
+            ("irrelevant_pairs_are_as_designed" if "pairing" in values else "pairs_are_complete", *also))
+      for values, also in (
+          ({"negative_id": "a"}, (*ONE, *ANEW)),  # clicked
+          ({"positive_id": "b", "negative_id": "c"}, ANEW),  # not clicked
+          ({"negative_id": "never shown"}, (*ONE, *ANEW)),
+          ({"session_id": "unknown", "negative_id": "b"}, ()),
+          ({"session_id": "s3", "positive_id": "e", "negative_id": "f"}, ()),  # irrelevant
+          ({"negative_id": "b", "pairing": "irrelevant"}, ONE),  # of no irrelevant session
       )),
-    *(Plant(f"{table}/values_are_in_range", first(**values), also if table != "pair_features" or "pairing" not in values else
-            ("pairs_are_complete",))
-      for table, also in (("pair_features", ()), ("fine_tuning_features", FEATURES_ALSO))
-      for values in (
-          {"positive_confidence": 1.5},
-          {"negative_confidence": -0.25},
-          {"positive_confidence": NAN},
-          {"target": 0},
-          {"pairing": "guess"},
+    *(Plant(f"{table}/values_are_in_range", first(**values), also if table == "pair_features" else FEATURES_ALSO)
+      for table in ("pair_features", "fine_tuning_features")
+      for values, also in (
+          ({"positive_confidence": 1.5}, (*ONE, *ANEW)),
+          ({"negative_confidence": -0.25}, ANEW),
+          ({"positive_confidence": NAN}, ()),
+          ({"target": 0}, ()),
+          ({"pairing": "guess"}, ("pairs_are_complete",)),
       )),
+    Plant("pair_features/objects_have_one_rank", first(positive_rank=0.123), ANEW),
+    Plant("pair_features/objects_have_one_rank", swapped, ANEW),
+    Plant("pair_features/objects_have_one_rank",
+          lambda rows: [row | ({"positive_rank": 0.123} if row["pairing"] == "irrelevant" else {}) for row in rows]),
+    *(Plant("pair_features/a_sample_is_computed_anew", spoil)
+      for spoil in (
+          lambda rows: [row | {"positive_rank": row["positive_rank"] + 0.001, "negative_rank": row["negative_rank"] + 0.001}
+                        for row in rows],
+          every(positive_confidence=1.0, negative_confidence=1.0),
+          lambda rows: [row | {"negative_confidence": 1 - row["negative_confidence"]} for row in rows],
+      )),
+    Plant("pair_features/pairs_are_complete", lambda rows: [],
+          ("irrelevant_pairs_are_as_designed", "pairs_stand_on_their_sessions"), of="sampled_inputs"),
     *(Plant("pair_features/values_are_in_range", first(**{name: value}))
       for name in ("positive_rank", "negative_rank") for value in (NAN, float("inf"))),
     Plant("fine_tuning_features/kept_and_clamped_are_extracted", lambda rows: rows[1:], ("pairs_come_from_pair_features",)),
+    Plant("fine_tuning_features/kept_and_clamped_are_extracted", lambda rows: [], FEATURES_ALSO, of="pair_features"),
     Plant("fine_tuning_features/required_values_are_there", first(query_hash=None), FEATURES_ALSO),
     Plant("fine_tuning_features/rows_rebuild_fine_tuning_features", first(negative_rank=None), NO_RANK),
     Plant("fine_tuning_features/pairs_are_inside_the_window", first(positive_rank=0.5, negative_rank=0.5), FEATURES_ALSO),
@@ -425,7 +487,8 @@ def test_empty_tables_pass(tmp_path: Path) -> None:
     lake = make_lake(tmp_path)
     for check in checks():
         facts = {"min": 0.0, "max": 1.0, "model": "m", "event_types": ["click"], "factor": 0.5, "ranker": "cosine"}
-        facts |= {"target": 1, "not_irrelevant_only": False}
+        facts |= {"target": 1, "not_irrelevant_only": False, "seed": 0, "ranks_aggregator": "mean"}
+        facts |= {"confidence": "windowed", "window_size": 3}
         own = {name: facts[name] for name in FACTS.get(check.table, ())}
         assert run_check(lake, check, day_of(check.table), own).passed, check
 
@@ -461,6 +524,16 @@ def test_more_violations_than_can_be_shown_are_counted(lake: Lake) -> None:
     lake.append("rejected_records", table_of("rejected_records", [rejected(n, reason=f"r{n}") for n in range(1, 9)]), {})
     outcome = outcome_of(lake, named("rejected_records/nothing_is_rejected"))
     assert (outcome.rows, len(outcome.examples)) == (8, 5)
+
+
+@pytest.mark.parametrize("check", ["rejected_records/nothing_is_rejected", "session_events/items_were_shown"])
+def test_a_warning_of_an_ingestion_ends_with_the_next_clean_one(lake: Lake, check: str) -> None:
+    lake.append("rejected_records", table_of("rejected_records", [rejected()]), {})
+    lake.append("session_events", table_of("session_events", [event("s1", "f")]), {})
+    assert not outcome_of(lake, named(check)).passed
+    later = ingested_file("ubi/clean.ndjson", ingested_at=NOW + dt.timedelta(days=400))
+    lake.append("ingested_files", table_of("ingested_files", [later]), {})
+    assert outcome_of(lake, named(check)).passed
 
 
 def test_the_target_of_each_ranker_is_the_one_of_its_kernel() -> None:

@@ -56,7 +56,7 @@ def owners() -> list[str]:
 
 def tags(table: schemas.Table) -> dict[str, str]:
     """What the catalogue can be filtered by: ``tag:pii=true`` are the tables that hold something of a person."""
-    personal = {"pii": "true"} if schemas.PERSONAL.intersection(table.column_names) else {}
+    personal = {"pii": "true"} if any(column.personal for column in table.columns) else {}
     return {"domain": "search", "layer": LAYERS.get(table.name, "log"), **personal}
 
 

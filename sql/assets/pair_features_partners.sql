@@ -7,7 +7,7 @@ with numbered as (
     where is_irrelevant or list_bool_or(clicked)
 ),
 lengths as (
-    select count_if(not is_irrelevant)::bigint as relevant, count_if(is_irrelevant)::bigint as irrelevant
+    select count(*) filter (not is_irrelevant)::bigint as relevant, count(*) filter (is_irrelevant)::bigint as irrelevant
     from numbered
 ),
 places as (

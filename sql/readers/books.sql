@@ -3,8 +3,8 @@ with lines_of as (
     select
         file_number,
         count(*)::bigint as lines,
-        count_if(is_blank)::bigint as blank,
-        count_if(is_header)::bigint as headers,
+        count(*) filter (is_blank)::bigint as blank,
+        count(*) filter (is_header)::bigint as headers,
         coalesce(sum(entries), 0)::bigint as records
     from line_books
     group by file_number

@@ -12,7 +12,7 @@ logged as (
     select
         session_date,
         count(*)::bigint as sessions,
-        count_if(is_flagged)::bigint as sessions_flagged,
+        count(*) filter (is_flagged)::bigint as sessions_flagged,
         coalesce(sum(results) filter (where not is_flagged), 0)::bigint as results
     from lists
     group by session_date

@@ -1,7 +1,7 @@
 -- Of the day's shown results at most the share `most` has no text in the catalogue, for which it is removed from its session.
 -- To do: Land the texts of the items shown here (the most shown come first) with `ft-assets land --format items`: the days
 -- that showed them are made anew by themselves. If the ids look like another shop's, the wrong catalogue was landed.
--- parameters: most=0.05
+-- parameters: most=0.05 in [0, 1]
 -- warns; reads fine_tuning_inputs, search_sessions, items
 with shown as (
     select item_id, count(*) as results, item_id in (select item_id from items where text_hash is not null) as has_text

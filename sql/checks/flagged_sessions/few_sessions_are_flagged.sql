@@ -2,7 +2,7 @@
 -- look.
 -- To do: See in flagged_sessions which rule flags them and why: either bots came, and the rule should be enforced, or its
 -- limit is too low for your users (ops: flagged_sessions: config: parameters).
--- parameters: most=0.1
+-- parameters: most=0.1 in [0, 1]
 -- warns; reads flagged_sessions, search_sessions
 select rule, is_enforced, count(*) as sessions, (select count(*) from search_sessions) as of_sessions
 from flagged_sessions

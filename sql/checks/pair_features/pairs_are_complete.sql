@@ -13,7 +13,7 @@ objects as (
     group by session_id, object_id
 ),
 expected as (
-    select session_id, count_if(clicked) as positives, count_if(not clicked and kept) as negatives
+    select session_id, count(*) filter (clicked) as positives, count(*) filter (not clicked and kept) as negatives
     from objects
     group by session_id
 ),

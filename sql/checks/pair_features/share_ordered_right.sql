@@ -5,7 +5,7 @@
 -- To do: Below one half the model is worse than chance on what people clicked. See whether texts are those of the items
 -- (items), whether the prompts are the model's own, and click rates by position: people may click what is at hand and not what
 -- is near. A model before fine-tuning may well stand near 0.5.
--- parameters: least=0.5, least_sessions=50, deviations=3.0
+-- parameters: least=0.5 in [0, 1], least_sessions=50 in [0, inf], deviations=3.0 in [0, inf]
 -- warns; reads pair_features
 with sessions as (
     select session_id, count(*) as pairs, avg((sign(target * (positive_rank - negative_rank)) + 1) / 2) as share

@@ -14,7 +14,7 @@ objects as (
     group by session_id, object_id
 ),
 counts as (
-    select session_id, count_if(not clicked) as not_events, count_if(not clicked and kept) as kept
+    select session_id, count(*) filter (not clicked) as not_events, count(*) filter (not clicked and kept) as kept
     from objects
     group by session_id
 ),

@@ -6,8 +6,8 @@ with parts as (
     select session_id, unnest(object_ids) as object_id, unnest(kept) as kept, unnest(clicked) as clicked
     from sampled_inputs
 )
-select session_id, object_id, count(*) as parts, count_if(kept) as kept, count_if(clicked) as clicked
+select session_id, object_id, count(*) as parts, count(*) filter (kept) as kept, count(*) filter (clicked) as clicked
 from parts
 group by session_id, object_id
-having count_if(kept) not in (0, count(*))
-    or (count_if(clicked) > 0 and count_if(kept) < count(*))
+having count(*) filter (kept) not in (0, count(*))
+    or (count(*) filter (clicked) > 0 and count(*) filter (kept) < count(*))

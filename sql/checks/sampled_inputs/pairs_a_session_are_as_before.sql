@@ -4,7 +4,7 @@
 -- `times` the other. No history, no alarm.
 -- To do: Ask what changed: the length of lists, texts that are missing, negative_downsampling_factor in the settings, the
 -- logging of clicks. Days of very different weight in one training set favour the sessions with long lists.
--- parameters: least_sessions=100, deviations=4.0, times=1.5
+-- parameters: least_sessions=100 in [0, inf], deviations=4.0 in [0, inf], times=1.5 in [1, inf]
 -- warns; reads sampled_inputs, sampled_inputs of the 7 days before
 with today as (
     select len(list_distinct(list_filter(object_ids, lambda o, i: clicked[i]))) as positives,
@@ -24,8 +24,8 @@ sessions as (
     select false, positives * (objects - positives) from earlier where positives > 0
 ),
 sides as (
-    select count_if(is_today) as n, avg(pairs) filter (is_today) as mean, var_samp(pairs) filter (is_today) as variance,
-        count_if(not is_today) as n_before, avg(pairs) filter (not is_today) as mean_before,
+    select count(*) filter (is_today) as n, avg(pairs) filter (is_today) as mean, var_samp(pairs) filter (is_today) as variance,
+        count(*) filter (not is_today) as n_before, avg(pairs) filter (not is_today) as mean_before,
         var_samp(pairs) filter (not is_today) as variance_before
     from sessions
 )

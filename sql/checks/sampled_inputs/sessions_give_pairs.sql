@@ -2,7 +2,7 @@
 -- session gives its clicked objects times its kept not-events.)
 -- To do: See how long the lists are (search_sessions) and how many results lost their text; raise negative_downsampling_factor
 -- if it is low. Where people click most of what they see, event_types may name an event that is no choice.
--- parameters: least=1.0, least_sessions=100
+-- parameters: least=1.0 in [0, inf], least_sessions=100 in [0, inf]
 -- warns; reads sampled_inputs
 with sessions as (
     select len(list_distinct(list_filter(object_ids, lambda o, i: clicked[i]))) as positives,

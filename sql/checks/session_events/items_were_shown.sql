@@ -1,8 +1,11 @@
--- Every event is on an item that its session showed. (A list that came piece by piece can end up without one.)
+-- Every event of the newest ingestion is on an item that its session showed; so is every event of a session that it brought.
+-- (A list that came piece by piece can end up without one.) The next ingestion without such events ends the warning.
 -- To do: Such events count for nothing. A few are the log's imprecision; many mean that lists and events name items in
 -- different ways: compare the ids.
--- warns; reads session_events, search_sessions
+-- warns; reads session_events, search_sessions, ingested_files
+with newest as (select max(ingested_at) as began from ingested_files)
 select e.event_id, e.session_id, e.item_id, e.source_file
 from session_events as e
 inner join search_sessions as s on e.session_id = s.session_id
-where not list_contains(list_transform(s.results, lambda result: result.item_id), e.item_id)
+where greatest(e.ingested_at, s.ingested_at) >= (select began from newest)
+  and not list_contains(list_transform(s.results, lambda result: result.item_id), e.item_id)

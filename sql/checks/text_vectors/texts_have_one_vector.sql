@@ -7,10 +7,17 @@ with texts as (
     select 'query' as role, query_hash as text_hash from sampled_inputs
     union
     select 'item', text_hash from items where item_id in (select unnest(item_ids) from sampled_inputs)
+),
+repeated as (
+    select role, text_hash, count(*) as rows, count(distinct vector) as different_vectors
+    from text_vectors
+    semi join texts using (role, text_hash)
+    where model = $model
+    group by role, text_hash
+    having count(*) > 1
 )
-select role, text_hash, count(*) as rows, count(distinct vector) as different_vectors
-from text_vectors
-semi join texts using (role, text_hash)
-where model = $model
-group by role, text_hash
-having count(*) > 1
+select role,
+    (select min(session_id) from sampled_inputs as s where repeated.role = 'query' and s.query_hash = repeated.text_hash) as session_id,
+    (select min(item_id) from items as i where repeated.role = 'item' and i.text_hash = repeated.text_hash) as item_id,
+    rows, different_vectors
+from repeated

@@ -14,7 +14,10 @@ vectors as (
     where v.model = $model
 ),
 wanted as (select mode(len(vector)) as width from vectors)
-select role, text_hash, len(vector) as width, (select width from wanted) as expected_width
+select role,
+    (select min(session_id) from sampled_inputs as s where vectors.role = 'query' and s.query_hash = vectors.text_hash) as session_id,
+    (select min(item_id) from items as i where vectors.role = 'item' and i.text_hash = vectors.text_hash) as item_id,
+    len(vector) as width, (select width from wanted) as expected_width
 from vectors
 where len(vector) is distinct from (select width from wanted)
    or len(list_filter(vector, lambda x: x is null or not isfinite(x))) > 0

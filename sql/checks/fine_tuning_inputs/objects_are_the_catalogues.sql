@@ -1,0 +1,20 @@
+-- The object of an item is the one that the catalogue says, in every list.
+-- To do: Make the day anew. If it comes back, see the item in items: parts of another object make pairs of one thing with
+-- itself, or thin it in halves.
+-- blocks; reads fine_tuning_inputs, items as read
+with parts as (
+    select session_id, unnest(item_ids) as item_id, unnest(object_ids) as object_id
+    from fine_tuning_inputs
+),
+named as (
+    select item_id, object_id, any_value(session_id) as session_id, count(*) as shown
+    from parts
+    where item_id is not null
+      and object_id is not null
+    group by item_id, object_id
+)
+select n.session_id, n.item_id, n.object_id, i.object_id as object_in_catalogue, n.shown
+from named as n
+join items_as_read as i using (item_id)
+where n.object_id <> i.object_id
+order by n.shown desc, n.item_id

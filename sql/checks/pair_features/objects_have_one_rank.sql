@@ -1,0 +1,37 @@
+-- In a session an object has one rank and one confidence, in whatever pairs it stands, as a positive and as a negative. (Of a
+-- pairing with an irrelevant session the positive is held to this, also against the session's own pairs: to within 0.00001,
+-- for it is scored in another batch. Whose negative it is, such a pair does not say.)
+-- To do: Make the day of pair_features anew. If it comes back, report it with the objects shown: ranks or confidences are
+-- those of other rows.
+-- blocks; reads pair_features
+with sides as (
+    select hash(session_id, positive_id) as hash, positive_rank as rank, positive_confidence as confidence from pair_features
+    union all
+    select hash(session_id, negative_id), negative_rank, negative_confidence from pair_features where pairing = 'session'
+),
+/* 64 bits are quicker to group by than two ids; what they make suspicious is looked at by its ids. */
+suspects as (
+    select hash
+    from sides
+    where isfinite(rank) and isfinite(confidence)
+    group by hash
+    having max(rank) - min(rank) > 1e-5 * greatest(1, abs(max(rank)))
+        or max(confidence) - min(confidence) > 1e-5
+),
+named as (
+    select session_id, positive_id as object_id, positive_rank as rank, positive_confidence as confidence
+    from pair_features
+    where hash(session_id, positive_id) in (from suspects)
+    union all
+    select session_id, negative_id, negative_rank, negative_confidence
+    from pair_features
+    where pairing = 'session' and hash(session_id, negative_id) in (from suspects)
+)
+select session_id, object_id, count(*) as pairs, min(rank) as lowest_rank, max(rank) as highest_rank,
+    min(confidence) as lowest_confidence, max(confidence) as highest_confidence
+from named
+where isfinite(rank) and isfinite(confidence)
+group by session_id, object_id
+having max(rank) - min(rank) > 1e-5 * greatest(1, abs(max(rank)))
+    or max(confidence) - min(confidence) > 1e-5
+order by session_id, object_id
