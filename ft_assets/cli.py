@@ -203,8 +203,7 @@ def report(
 
 def _settings_now(home: Home) -> dict[str, dict[str, Any]] | None:
     """What each daily table would be made with; None where that cannot be told here, as without the key of users' ids."""
-    from ft_assets.defs.assets import configurations
-    from ft_assets.defs.requests import run_config
+    from ft_assets.defs.settings import configurations, run_config
 
     try:
         return configurations(run_config(home))
