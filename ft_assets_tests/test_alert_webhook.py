@@ -70,7 +70,9 @@ def test_retry_after_is_waited_for(server):
 
 
 @pytest.mark.parametrize(
-    ("header", "seconds"), [("600", 600), (formatdate(time.time() + 600, usegmt=True), 600), ("soon", None)]
+    ("header", "seconds"),
+    [("600", 600), (formatdate(time.time() + 600, usegmt=True), 600), ("soon", None)],
+    ids=["seconds", "a date", "neither"],  # workers must collect the same names
 )
 def test_a_wait_too_long_for_a_tick_is_handed_on(server, header, seconds):
     server.answers = [(429, {"Retry-After": header})] * 3
