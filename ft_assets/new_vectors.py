@@ -10,6 +10,7 @@ Days are made at the same time, and one text is needed by many. Two things keep 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
@@ -37,10 +38,11 @@ class NewVectors:
     def __init__(self, lake: Lake, known: Slice, model: str, claims: Claims | None = None) -> None:
         self._lake, self._model, self._claims = lake, model, claims
         self._version, self._files = known.version, set(_files(known))
+        self._looking = threading.Lock()
         self._since = [pa.array([], pa.string())]  # names of texts whose vectors came since
 
     def shares(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """The texts that are this process's to encode and to append, before it asks for more; in the end every text has a vector.
+        """The texts that are this process's to encode and to append, before it asks for more; at the end, all have one.
 
         Args:
             batches: texts without a vector at the known version, each once: role, text_hash, text.
@@ -65,7 +67,7 @@ class NewVectors:
 
         def wanted() -> pa.StringArray:
             nonlocal left
-            left = self._without_vector(texts)
+            left, _ = self._without_vector(texts)
             return self._names(left)
 
         with claims.claimed(wanted) as share:
@@ -85,24 +87,23 @@ class NewVectors:
     def append(self, rows: pa.Table, metadata: Mapping[str, Any]) -> int:
         """Commit vectors, but for those of texts that have one by now; how many were committed."""
         for attempt in range(ATTEMPTS):
-            rows = self._without_vector(rows)
+            rows, version = self._without_vector(rows)
             if not rows.num_rows:
                 return 0
             try:
-                return self._lake.append_once(TEXT_VECTORS.name, rows.to_batches, [], metadata, self._version).rows
+                return self._lake.append_once(TEXT_VECTORS.name, rows.to_batches, [], metadata, version).rows
             except Overtaken:
                 wait(attempt)
-        raise RuntimeError(
-            f"{TEXT_VECTORS.name} was committed to while vectors were compared with it, {ATTEMPTS} times in a row"
-        )
+        raise RuntimeError(f"{TEXT_VECTORS.name} was committed to while rows were compared with it, {ATTEMPTS} times in a row")
 
-    def _without_vector(self, texts: Rows) -> Rows:
-        """Those that have no vector in the newest version either."""
-        newest = self._lake.slice(TEXT_VECTORS.name)
-        if newest.version != self._version:
-            self._read(newest)
-        has_one = pc.is_in(self._names(texts), value_set=pa.chunked_array(self._since).combine_chunks())
-        return texts.filter(pc.invert(has_one))
+    def _without_vector(self, texts: Rows) -> tuple[Rows, int]:
+        """Those that have no vector in the newest version either, and that version."""
+        with self._looking:  # a thread may commit what another encodes
+            newest = self._lake.slice(TEXT_VECTORS.name)
+            if newest.version != self._version:
+                self._read(newest)
+            since = pa.chunked_array(self._since).combine_chunks()
+        return texts.filter(pc.invert(pc.is_in(self._names(texts), value_set=since))), newest.version
 
     def _read(self, newest: Slice) -> None:
         """Note the texts of the files that came since; what is known already is not read again."""

@@ -10,6 +10,7 @@ import datetime as dt
 import json
 import os
 import shutil
+import subprocess
 import sys
 import time
 from collections import Counter
@@ -59,10 +60,15 @@ def ingested_home(path: Path, days: int, sessions: int) -> Home:
     return home
 
 
+def copied(home: Home, path: Path) -> Home:
+    """Another home, the same to the byte."""
+    shutil.copytree(home.path, path)
+    return Home(path)
+
+
 def one_by_one(home: Home, path: Path) -> Home:
     """A copy of the home in which every day was made by itself, in a process with nothing beside it."""
-    shutil.copytree(home.path, path)
-    copy = Home(path)
+    copy = copied(home, path)
     with headless.instance_of(copy) as instance:
         done = headless.run_until_nothing_is_new(copy, instance, lambda line: None)
     assert done.succeeded, (done.failed, done.failed_checks)
@@ -114,19 +120,35 @@ class Daemon:
         found: Counter[tuple[str, str]] = Counter()
         for file in sorted((self.counted / "encoded").iterdir()):
             for line in file.read_text(encoding="utf-8").splitlines():
-                role, texts = json.loads(line)
-                found.update((role, text) for text in texts)
+                found.update(_texts(line))
         return found
+
+    def died_with(self) -> set[tuple[str, str]]:
+        """What the process that died had begun to encode and not committed."""
+        died = [self.counted / "encoded" / file.name for file in (self.counted / "dead").iterdir()]
+        return {text for file in died for text in _texts(file.read_text(encoding="utf-8").splitlines()[-1])}
+
+    def ft_assets_run(self) -> tuple[int, str]:
+        """``ft-assets run`` on the home, in a process of its own with the same encoder: its exit status and what it said."""
+        program = "import ft_assets_tests.counted_definitions; from ft_assets.cli import main; main(prog_name='ft-assets')"
+        command = [sys.executable, "-c", program, "--home", str(self.home.path), "run"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
+        return done.returncode, done.stdout + done.stderr
 
     def cpu_seconds(self) -> float:
         """What the processes that ended took."""
         return sum(float(file.read_text()) for file in (self.counted / "used").iterdir())
 
 
+def _texts(line: str) -> list[tuple[str, str]]:
+    role, texts = json.loads(line)
+    return [(role, text) for text in texts]
+
+
 @contextmanager
 def daemon(home: Home, folder: Path) -> Iterator[Daemon]:
     """Dagster on a home as ``ft-assets ui`` starts it, but with an encoder that writes down what it encodes."""
-    for below in ("encoded", "used"):
+    for below in ("encoded", "used", "dead"):
         (folder / below).mkdir(parents=True)
     workspace, log = folder / "workspace.yaml", folder / "dagster.log"
     workspace.write_text(LOAD)

@@ -4,6 +4,7 @@ A code location of its own, since run processes load what they run by its name: 
 has to be inside them. ``FT_ASSETS_TESTS_COUNTED`` names a folder for
 
 * ``encoded/<process>``: a line of JSON for every call, with the texts;
+* ``dead/<process>``: that it died so;
 * ``used/<process>``: the seconds of CPU that the process took;
 * ``die``: put there by a test; the first process to encode behind it takes it away and dies, as of ``kill -9``.
 """
@@ -27,7 +28,7 @@ from ft_assets.hashing_encoder import HashingEncoder
 __all__ = ["defs"]
 
 FOLDER = Path(os.environ["FT_ASSETS_TESTS_COUNTED"])
-ENCODED, USED, DIE = FOLDER / "encoded", FOLDER / "used", FOLDER / "die"
+ENCODED, USED, DEAD, DIE = (FOLDER / name for name in ("encoded", "used", "dead", "die"))
 SLOWLY = 0.2  # seconds that a call takes at least: runs that need the same texts are to meet
 
 _encode = HashingEncoder.encode
@@ -38,6 +39,7 @@ def _counted(self: HashingEncoder, texts: Sequence[str], role: Role) -> np.ndarr
         log.write(json.dumps([role, list(texts)]) + "\n")
     try:
         DIE.unlink()
+        (DEAD / str(os.getpid())).touch()
         os.kill(os.getpid(), signal.SIGKILL)
     except FileNotFoundError:
         time.sleep(SLOWLY)
