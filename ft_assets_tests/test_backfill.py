@@ -1,6 +1,7 @@
 """Many days at once, as Dagster's daemon makes them: each in a process of its own, four at a time.
 
-The tables must be those of a pass over the days one by one. ``make test-backfill`` does it with 30 days.
+The tables must be those of a pass over the days one by one. A run costs some 8 s of CPU, so a few days, asked for by the sensor,
+are enough for ``make test``; ``make test-backfill`` has 30 days made, and in every way.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from ft_assets.headless import GPU_POOL, RUNS_AT_ONCE
 from ft_assets_tests import backfills
 from ft_assets_tests.backfills import daemon, every_day_made, ingested_home, one_by_one, rows_of, waited_for, what_ran
 
-DAYS = int(os.environ.get("FT_ASSETS_TESTS_BACKFILL_DAYS", "6"))
+ALL = "FT_ASSETS_TESTS_BACKFILL_DAYS" in os.environ
+DAYS = int(os.environ.get("FT_ASSETS_TESTS_BACKFILL_DAYS", "4"))
 SESSIONS = 10
 SECONDS = 60 + 20 * DAYS
 
 pytestmark = pytest.mark.slow
+in_every_way = pytest.mark.skipif(not ALL, reason="minutes of CPU: make test-backfill")
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,7 @@ def assert_ran_well(home, at, deaths=0):
     return ran
 
 
+@in_every_way
 def test_a_backfill_makes_the_tables_of_a_pass_one_by_one_and_encodes_each_text_once(copy, sequential, tmp_path):
     with daemon(copy, tmp_path / "counted") as at:
         at.backfill(backfills.days_of(copy))
@@ -79,6 +83,7 @@ def test_the_days_that_a_sensor_asks_for_in_one_look_and_a_run_killed_while_it_e
     assert not list(copy.claims.glob("*.claim"))
 
 
+@in_every_way
 def test_ft_assets_run_beside_the_daemon_neither_fails_nor_doubles_a_row(copy, sequential, tmp_path):
     days = backfills.days_of(copy)
     with daemon(copy, tmp_path / "counted") as at:
