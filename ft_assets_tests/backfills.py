@@ -24,7 +24,10 @@ import dagster as dg
 import yaml
 
 from ft_assets import headless, lineage
+from ft_assets.defs.assets import DAILY_ASSETS, ingestion
+from ft_assets.defs.partitions import SESSION_DATE
 from ft_assets.defs.requests import FEATURES_JOB, UNFINISHED, ingestion_request
+from ft_assets.defs.resources import EncoderResource, HomeResource, lake_io_manager
 from ft_assets.lake import Home
 from ft_assets.simulate import simulate
 from ft_assets_tests.dagster_ui import ask, dagster_ui
@@ -50,7 +53,7 @@ def ingested_home(path: Path, days: int, sessions: int) -> Home:
     path.mkdir(parents=True)
     (path / "config.yaml").write_text("resources: {encoder: {config: {model: 'hashing:64'}}}\n")
     home = Home(path)
-    simulate(home.landing, days=days, sessions=sessions, seed=2)
+    simulate(home.landing, days=days, sessions=sessions, seed=2, first_day=dt.date(2026, 10, 1))
     with headless.instance_of(home) as instance:
         request = ingestion_request(home, {})
         assert request is not None
@@ -67,11 +70,28 @@ def copied(home: Home, path: Path) -> Home:
 
 
 def one_by_one(home: Home, path: Path) -> Home:
-    """A copy of the home in which every day was made by itself, in a process with nothing beside it."""
+    """A copy of the home in which the days were made one after the other, in this process, with nothing beside it.
+
+    Without checks, of which the rows do not know: they are most of what a small day costs.
+    """
     copy = copied(home, path)
-    with headless.instance_of(copy) as instance:
-        done = headless.run_until_nothing_is_new(copy, instance, lambda line: None)
-    assert done.succeeded, (done.failed, done.failed_checks)
+    resources = {
+        "home": HomeResource(path=str(copy.path)),
+        "encoder": EncoderResource(model="hashing:64"),
+        "io_manager": lake_io_manager,
+    }
+    with dg.DagsterInstance.ephemeral() as instance:
+        days = [day.isoformat() for day in days_of(copy)]
+        instance.add_dynamic_partitions(str(SESSION_DATE.name), days)
+        for day in days:
+            assert dg.materialize(
+                [ingestion, *DAILY_ASSETS],
+                selection=DAILY_ASSETS,
+                partition_key=day,
+                resources=resources,
+                instance=instance,
+                run_config=headless.QUIET,
+            ).success
     return copy
 
 

@@ -1,7 +1,7 @@
 """Many days at once, as Dagster's daemon makes them: each in a process of its own, four at a time.
 
-The tables must be those of a pass over the days one by one. A run costs some 8 s of CPU, so a few days, asked for by the sensor,
-are enough for ``make test``; ``make test-backfill`` has 30 days made, and in every way.
+The tables must be those of a pass over the days one by one. A run costs some 8 s of CPU, so a few days, asked for by the
+sensor, are enough for ``make test``; ``make test-backfill`` has 30 days made, and in every way.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ in_every_way = pytest.mark.skipif(not ALL, reason="minutes of CPU: make test-bac
 
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory):
-    return ingested_home(tmp_path_factory.mktemp("ingested") / "home", DAYS, SESSIONS)
+    home = ingested_home(tmp_path_factory.mktemp("ingested") / "home", DAYS, SESSIONS)
+    assert len(backfills.days_of(home)) == DAYS
+    return home
 
 
 @pytest.fixture(scope="module")
