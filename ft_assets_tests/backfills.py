@@ -176,7 +176,7 @@ def daemon(home: Home, folder: Path) -> Iterator[Daemon]:
     with headless.instance_of(home):  # made, with its settings, and named to the processes started here
         pass
     command = [str(Path(sys.executable).with_name("dagster")), "dev", "--workspace", str(workspace)]
-    with dagster_ui(home, log, command=command) as address:
+    with dagster_ui(home, log, seconds=180, command=command) as address:
         yield Daemon(home, address, folder, log)
 
 

@@ -19,7 +19,7 @@ from ft_assets_tests.backfills import daemon, every_day_made, ingested_home, one
 ALL = "FT_ASSETS_TESTS_BACKFILL_DAYS" in os.environ
 DAYS = int(os.environ.get("FT_ASSETS_TESTS_BACKFILL_DAYS", "4"))
 SESSIONS = 10
-SECONDS = 60 + 20 * DAYS
+SECONDS = 120 + 40 * DAYS  # several times what it takes on two cores with nothing else to do
 
 pytestmark = pytest.mark.slow
 in_every_way = pytest.mark.skipif(not ALL, reason="minutes of CPU: make test-backfill")
