@@ -20,12 +20,14 @@ import pyarrow.compute as pc
 
 from ft_assets import queries
 from ft_assets.lake import Batches, Lake, Slice
+from ft_assets.new_vectors import NewVectors
 from ft_assets.packing import DayVectors, PackedSessions, pack_sessions
 from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS, TEXT_VECTORS
 
 if TYPE_CHECKING:
     import torch
 
+    from ft_assets.claims import Claims
     from ft_assets.encoders import Encoder, Role
     from ft_assets.kernels import Ranker, SessionPairs
 
@@ -140,11 +142,13 @@ def text_vectors(
     metadata: dict[str, Any],
     progress: Callable[[int, int], None] | None = None,  # told queries and items encoded so far
     texts_per_commit: int = 8_192,
+    claims: Claims | None = None,
 ) -> Encoded:
     """See to it that every text of a day has a vector under the encoder's model; encode those that have none.
 
-    A text is encoded once in its life: what is there, from whatever session, day or run, is used again. Vectors are
-    committed every ``texts_per_commit`` texts, so a killed run loses no more than that.
+    A text is encoded once in its life: what is there, from whatever session, day or run, is used again, and what a process
+    with the same ``claims`` is about to encode is left to it. Vectors are committed every ``texts_per_commit`` texts, so a
+    killed run loses no more than that.
     """
     import time
 
@@ -154,11 +158,12 @@ def text_vectors(
         missing = queries.query(con, "assets/text_vectors", {"model": encoder.fingerprint})
         encoded: dict[Role, int] = {"query": 0, "item": 0}
         seconds = 0.0
-        for batch in rebatched(queries.stream(missing, texts_per_commit), texts_per_commit):
+        new = NewVectors(lake, vectors, encoder.fingerprint, claims)
+        for batch in new.shares(rebatched(queries.stream(missing, texts_per_commit), texts_per_commit)):
             began = time.perf_counter()
             rows = [_encoded_rows(encoder, batch.filter(pc.equal(batch["role"], role)), role, encoded) for role in encoded]
             seconds += time.perf_counter() - began
-            lake.append(TEXT_VECTORS.name, pa.concat_tables(rows), {"model": encoder.fingerprint})
+            new.append(pa.concat_tables(rows), {"model": encoder.fingerprint})
             if progress is not None:
                 progress(encoded["query"], encoded["item"])
     # The day's own entry in the log: all its texts have vectors from this version on.

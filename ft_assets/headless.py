@@ -30,6 +30,7 @@ from ft_assets.reports import CheckOutcome
 WORKSPACE = "load_from:\n  - python_module: {module_name: ft_assets.definitions, location_name: ft_assets}\n"
 # Of Dagster's, what knows of days and outcomes; what it keeps of each run by itself, such as its log, is not asked for.
 DATABASES = ("history/runs.db*", "history/runs/index.db*", "schedules/schedules.db*")
+RUNS_AT_ONCE = 4  # as in dagster.yaml
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -67,7 +68,7 @@ def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
         storage = instance.event_log_storage
         if GPU_POOL not in {limit.name for limit in storage.get_pool_limits()}:
             # The default limit counts only from a pool's second batch of runs on; this one counts at once.
-            storage.set_concurrency_slots(GPU_POOL, 1)
+            storage.set_concurrency_slots(GPU_POOL, RUNS_AT_ONCE)
         yield instance
 
 

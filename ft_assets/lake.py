@@ -88,6 +88,11 @@ class Home:
         return self.path / "dagster"
 
     @property
+    def claims(self) -> Path:
+        """What the processes at work on this home tell each other of what they do."""
+        return self.path / "claims"
+
+    @property
     def lake(self) -> Lake:
         """The tables."""
         return Lake(self.lake_uri or str(self.path / "lake"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from ft_assets import engine, flags, lineage, schemas
+from ft_assets.claims import Claims, device_turn
 from ft_assets.defs import partitions
 from ft_assets.defs.catalog import table_words
 from ft_assets.defs.config import ClampConfig, FlagsConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
@@ -124,14 +125,16 @@ def text_vectors(
         with cost.part("loading_model"):
             model = encoder.load()
         provenance = provenance_of(day, made_from, encoder.configuration, model.fingerprint)
-        done = engine.text_vectors(
-            home.lake,
-            sampled_inputs,
-            items,
-            model,
-            provenance,
-            lambda q, i: context.log.info(f"encoded {q} queries, {i} items"),
-        )
+        with device_turn(home.home.claims, model.device):
+            done = engine.text_vectors(
+                home.lake,
+                sampled_inputs,
+                items,
+                model,
+                provenance,
+                lambda q, i: context.log.info(f"encoded {q} queries, {i} items"),
+                claims=Claims(home.home.claims),
+            )
     return text_vectors_result(home.lake, done, made_from, encoder.configuration, model.fingerprint, cost)
 
 

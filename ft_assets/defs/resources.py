@@ -12,6 +12,7 @@ from pydantic import Field
 
 import ft_assets
 from ft_assets import lineage
+from ft_assets.claims import device_turn
 from ft_assets.defs import partitions
 from ft_assets.defs.metadata import day_metadata
 from ft_assets.engine import DayRows
@@ -92,7 +93,7 @@ class LakeIOManager(dg.IOManager):
         """Replace the day in one commit that says what it was made from."""
         name, day = context.asset_key.path[-1], partitions.day(context.asset_partition_key)
         provenance = provenance_of(day, obj.made_from, obj.configuration, obj.model)
-        with measured(obj.device) as cost:
+        with device_turn(self.home.home.claims, obj.device), measured(obj.device) as cost:
             commit = self.home.lake.replace_day(name, day, obj.batches, provenance)
         context.add_output_metadata(
             {

@@ -1,7 +1,7 @@
 -- A text of the day has one vector under the model in its role. A second one costs room and is passed over, so this does not
 -- block.
--- To do: Two runs encoded the text at once, each in a process of its own. Delete the second row if you mind; let day runs be
--- started by one daemon, which the pool gpu keeps in line.
+-- To do: Something else than ft_assets wrote to the table, or an older version with two runs at once: vectors are compared
+-- with the table before they are committed. Delete the second row if you mind.
 -- warns; reads sampled_inputs, items, text_vectors
 with texts as (
     select 'query' as role, query_hash as text_hash from sampled_inputs
