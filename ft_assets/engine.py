@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_assets import queries
+from ft_assets.joining import BOOKS, Catalogue, join_sessions
 from ft_assets.lake import Batches, Lake, Slice
 from ft_assets.packing import DayVectors, PackedSessions, pack_sessions
 from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS, TEXT_VECTORS
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ft_assets.kernels import Ranker, SessionPairs
 
 SESSIONS_PER_BATCH = 4_096
+SESSIONS_PER_JOIN = 16_384  # each batch looks its items up in all of the day
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,21 @@ def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, flags: Slic
     counts: dict[str, int] = {}
     read = (sessions, events, items, flags)
 
+    def joined(batch: pa.RecordBatch, catalogue: Catalogue) -> pa.RecordBatch:
+        rows, books = join_sessions(batch, catalogue)
+        _add(counts, **books)
+        counts["sessions_flagged"] -= batch.num_rows
+        return rows
+
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
+        counts.update(sessions_read=sessions.row_count, sessions_flagged=sessions.row_count, **dict.fromkeys(BOOKS, 0))
         with queries.session({slice_.table.name: slice_ for slice_ in read}) as con:
-            parameters = {"event_types": event_types}
-            counts.update(queries.rows(queries.query(con, "reports/fine_tuning_inputs_books", parameters))[0])
-            yield from counted(queries.stream(queries.query(con, "assets/fine_tuning_inputs", parameters)), counts)
+            catalogue = Catalogue.of(queries.query(con, "assets/fine_tuning_inputs_items").to_arrow_table())
+            logged = queries.query(con, "assets/fine_tuning_inputs", {"event_types": event_types})
+            for batch in rebatched(queries.stream(logged, SESSIONS_PER_JOIN), SESSIONS_PER_JOIN):
+                yield from counted([joined(batch, catalogue)], counts)
+        counts.setdefault("rows_out", 0)
 
     return DayRows(batches, counts, versions(*read))
 
