@@ -21,7 +21,7 @@ ORDER = [
     *("traces", "forget_landing", "forget_tables", "forget_ledger", "forget"),
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
-    *("joining", "packing", "engine", "flags", "training_data", "fine_tuning"),
+    *("joining", "day_vectors", "packing", "engine", "flags", "training_data", "fine_tuning"),
     *("measuring", "sample_rows", "statistics", "histograms"),
     *("picture", "pair_pictures", "log_pictures", "trend_pictures", "pictures"),
     *("report_words", "check_outcomes", "report_contents"),
