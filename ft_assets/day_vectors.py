@@ -54,17 +54,17 @@ class DayVectors:
         distinct = hashes.unique()
         path, rows, count = folder / role, np.full(len(distinct), -1, dtype=np.int64), 0
         with path.open("wb") as file:
-            for at, vector in _found(vectors, model, role, distinct):
+            for at, found in _found(vectors, model, role, distinct):
                 new = np.unique(at, return_index=True)[1]  # a second vector of a text is passed over
                 new = np.sort(new[rows[at[new]] < 0])
-                vector = vector if len(new) == len(vector) else vector.take(pa.array(new))
+                vector = found if len(new) == len(found) else found.take(pa.array(new))
                 if not len(vector):
                     continue
                 lengths = np.unique(pc.list_value_length(vector).to_numpy(zero_copy_only=False))
                 width = width or int(lengths[0])
                 if lengths.tolist() != [width]:
                     raise ValueError(f"vectors of model {model} must all be {width} wide, got {lengths.tolist()}")
-                file.write(np.ascontiguousarray(vector.flatten().to_numpy(zero_copy_only=False), dtype=np.float32))
+                file.write(np.ascontiguousarray(vector.flatten().to_numpy(zero_copy_only=False), dtype=np.float32).data)
                 rows[at[new]] = np.arange(count, count + len(new))
                 count += len(new)
         row = rows[pc.index_in(hashes, value_set=distinct).to_numpy()]

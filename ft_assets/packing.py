@@ -116,7 +116,7 @@ def pack_sessions(
 
 
 def _numbered(offsets: Array, name: Array, distinct: int) -> tuple[Array, Array, Array]:
-    """The kernel's ``number_objects``, and beforehand, by a sort that is many times faster, whether any object has two parts."""
+    """As ``number_objects``; whether any object has two parts at all, a sort tells many times faster."""
     import torch
 
     from ft_assets.kernels import number_objects
