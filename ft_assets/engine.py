@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,9 +20,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_assets import queries
+from ft_assets.day_vectors import DayVectors
+from ft_assets.joining import BOOKS, Catalogue, join_sessions
 from ft_assets.lake import Batches, Lake, Slice
 from ft_assets.new_vectors import NewVectors
-from ft_assets.packing import DayVectors, PackedSessions, pack_sessions
+from ft_assets.packing import PackedSessions, pack_sessions
 from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS, TEXT_VECTORS
 
 if TYPE_CHECKING:
@@ -31,7 +34,10 @@ if TYPE_CHECKING:
     from ft_assets.encoders import Encoder, Role
     from ft_assets.kernels import Ranker, SessionPairs
 
-SESSIONS_PER_BATCH = 4_096
+SESSIONS_PER_BATCH = 8_192
+PAIRINGS = pa.array(["session", "irrelevant"])
+HASHES_KEPT = 1_000_000  # of object ids: some 100 MB
+SESSIONS_PER_JOIN = 16_384  # each batch looks its items up in all of the day
 
 
 @dataclass(frozen=True)
@@ -77,12 +83,21 @@ def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, flags: Slic
     counts: dict[str, int] = {}
     read = (sessions, events, items, flags)
 
+    def joined(batch: pa.RecordBatch, catalogue: Catalogue) -> pa.RecordBatch:
+        rows, books = join_sessions(batch, catalogue)
+        _add(counts, **books)
+        counts["sessions_flagged"] -= batch.num_rows
+        return rows
+
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
+        counts.update(sessions_read=sessions.row_count, sessions_flagged=sessions.row_count, **dict.fromkeys(BOOKS, 0))
         with queries.session({slice_.table.name: slice_ for slice_ in read}) as con:
-            parameters = {"event_types": event_types}
-            counts.update(queries.rows(queries.query(con, "reports/fine_tuning_inputs_books", parameters))[0])
-            yield from counted(queries.stream(queries.query(con, "assets/fine_tuning_inputs", parameters)), counts)
+            catalogue = Catalogue.of(queries.query(con, "assets/fine_tuning_inputs_items").to_arrow_table())
+            logged = queries.query(con, "assets/fine_tuning_inputs", {"event_types": event_types})
+            for batch in rebatched(queries.stream(logged, SESSIONS_PER_JOIN), SESSIONS_PER_JOIN):
+                yield from counted([joined(batch, catalogue)], counts)
+        counts.setdefault("rows_out", 0)
 
     return DayRows(batches, counts, versions(*read))
 
@@ -97,9 +112,10 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
     """
     import torch
 
-    from ft_assets.kernels import id_hashes, kept_objects
+    from ft_assets.kernels import kept_objects
 
     counts: dict[str, int] = {}
+    hashes = _IdHashes(factor)
 
     def thinned(batch: pa.RecordBatch) -> pa.RecordBatch:
         packed = pack_sessions(batch)
@@ -107,8 +123,8 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
         objects = kept_objects(
             torch.from_numpy(packed.object_clicked),
             torch.from_numpy(packed.object_offsets),
-            id_hashes(batch["session_id"].to_pylist()),
-            id_hashes(packed.object_names.to_pylist())[packed.object_name_index],
+            hashes.once(batch["session_id"]),
+            hashes.of(packed.object_names)[packed.object_name_index],
             factor=factor,
             seed=seed,
         ).numpy()
@@ -122,6 +138,40 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
         yield from counted(map(thinned, _session_batches(inputs, SESSIONS_PER_BATCH, counts)), counts)
 
     return DayRows(batches, counts, versions(inputs))
+
+
+class _IdHashes:
+    """Hashes of ids, each object's once a day, and none where all or no objects stay: nothing is chosen then.
+
+    Args:
+        factor: share of the objects that stay.
+    """
+
+    def __init__(self, factor: float) -> None:
+        self._chosen = factor not in (0.0, 1.0)
+        self._known: dict[str, int] = {}
+
+    def once(self, ids: pa.Array) -> torch.Tensor:
+        """int64 [K] of ids that do not come again."""
+        import torch
+
+        from ft_assets.kernels import id_hashes
+
+        return id_hashes(ids.to_pylist()) if self._chosen else torch.zeros(len(ids), dtype=torch.int64)
+
+    def of(self, ids: pa.Array) -> torch.Tensor:
+        """int64 [K] of ids that come again in other batches."""
+        import torch
+
+        from ft_assets.kernels import id_hash
+
+        if not self._chosen:
+            return self.once(ids)
+        if len(self._known) > HASHES_KEPT:
+            self._known.clear()
+        names = ids.to_pylist()
+        self._known.update((name, id_hash(name)) for name in names if name not in self._known)
+        return torch.tensor([self._known[name] for name in names], dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -265,10 +315,14 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
         counts.clear()
         counts.update(sessions_read=0, results_shown=0, pairs_session=0, pairs_irrelevant=0)
         with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
-            tables = {"sampled_inputs": inputs, "items": items, "text_vectors": vectors}
+            tables = {"sampled_inputs": inputs, "items": items}
             with queries.session(tables) as con:
-                query_vectors = DayVectors.load(con, model, "query", Path(folder))
-                item_vectors = DayVectors.load(con, model, "item", Path(folder), query_vectors.width)
+                query_texts, item_texts = (
+                    queries.query(con, "assets/pair_features_texts", {"role": role}).to_arrow_table()
+                    for role in ("query", "item")
+                )
+            query_vectors = DayVectors.load(query_texts, vectors, model, "query", Path(folder))
+            item_vectors = DayVectors.load(item_texts, vectors, model, "item", Path(folder), query_vectors.width)
             day = _Day(inputs, query_vectors, item_vectors, settings, counts)
             yield from counted(day.session_pairs(), counts)
             if not settings.not_irrelevant_only:
@@ -310,14 +364,14 @@ class _Day:
         from ft_assets.kernels import extract_pairs
 
         packed = pack_sessions(batch, self.query_vectors, self.item_vectors)
-        query_index, queries_ = np.unique(packed.query_rows, return_inverse=True)
-        item_index, items_ = np.unique(packed.item_rows, return_inverse=True)
+        query_vectors, queries_ = self.query_vectors.take(packed.query_rows)
+        item_vectors, items_ = self.item_vectors.take(packed.item_rows)
         kernels, device = self.settings.kernels(), torch.device(self.settings.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), _one_thread():
             pairs = extract_pairs(
                 packed.to_session_batch(queries_, items_),
-                torch.from_numpy(self.query_vectors.take(query_index)).to(device),
-                torch.from_numpy(self.item_vectors.take(item_index)).to(device),
+                torch.from_numpy(query_vectors).to(device),
+                torch.from_numpy(item_vectors).to(device),
                 ranker=kernels.ranker,
                 ranks_aggregator=kernels.ranks_aggregator,
                 confidence_calculator=kernels.confidence_calculator,
@@ -328,13 +382,30 @@ class _Day:
         return _pair_rows(batch, packed, pairs, kernels.ranker.target)
 
 
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on the calling thread alone.
+
+    The tensors of a batch are small: threads that share one wait for each other, spinning, longer than they work, and keep
+    the writer from the core that it needs. (A day of 143,000 sessions took 5.5 CPU seconds on one thread and 13 on two.)
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, target: int) -> pa.RecordBatch:
+    count = len(pairs)
     session = pa.array(pairs.session.numpy())
 
     def object_ids(rows: torch.Tensor) -> pa.Array:
         return packed.object_names.take(pa.array(packed.object_name_index[rows.numpy()]))
 
-    count = len(session)
     columns = {
         "session_id": batch["session_id"].take(session),
         "session_date": batch["session_date"].take(session),
@@ -346,7 +417,7 @@ def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPair
         "target": np.full(count, target, dtype=np.int8),
         "positive_confidence": pairs.positive_confidences.float().cpu().numpy(),
         "negative_confidence": pairs.negative_confidences.float().cpu().numpy(),
-        "pairing": pa.array(np.where(pairs.irrelevant.numpy(), "irrelevant", "session"), pa.string()),
+        "pairing": PAIRINGS.take(pa.array(pairs.irrelevant.numpy().astype(np.int8))),
     }
     return pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], schema=PAIR_FEATURES.schema)
 

@@ -207,14 +207,15 @@ class Slice:
             return dataset.filter(ds.field("session_date").isin(sorted(self.days)))
         return dataset.filter(ds.field("session_date") == self.session_date)
 
-    def fragments(self) -> Iterable[Any]:
-        """Its Parquet files as dataset fragments, which know their physical schema."""
-        dataset = self._dataset()
-        if self.session_date is None:
-            return dataset.get_fragments()  # type: ignore[no-any-return]
+    def fragments(self, **values: str) -> Iterable[Any]:
+        """Its Parquet files as dataset fragments, which know their physical schema; of those with such partition values."""
         import pyarrow.dataset as ds
 
-        return dataset.get_fragments(ds.field("session_date") == self.session_date)  # type: ignore[no-any-return]
+        wanted = {**values, **({} if self.session_date is None else {"session_date": self.session_date})}
+        where = None
+        for column, value in wanted.items():
+            where = ds.field(column) == value if where is None else where & (ds.field(column) == value)
+        return self._dataset().get_fragments(where)  # type: ignore[no-any-return]
 
     def batches(self, rows: int = 65_536, columns: list[str] | None = None) -> Iterable[pa.RecordBatch]:
         """Stream it, at most ``rows`` rows at a time."""

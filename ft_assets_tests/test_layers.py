@@ -21,7 +21,7 @@ ORDER = [
     *("traces", "forget_landing", "forget_tables", "forget_ledger", "forget"),
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
-    *("packing", "claims", "new_vectors", "engine", "flags", "training_data", "fine_tuning"),
+    *("joining", "day_vectors", "packing", "claims", "new_vectors", "engine", "flags", "training_data", "fine_tuning"),
     *("report_words", "measuring", "sample_rows", "statistics", "histograms"),
     *("picture", "pair_pictures", "log_pictures", "trend_pictures", "pictures"),
     *("check_outcomes", "report_problems", "report_contents"),

@@ -149,7 +149,7 @@ class PairsConfig(dg.Config):
         default=True,
         description="Leave irrelevant sessions out; else their not-events are negatives for other sessions' positives.",
     )
-    sessions_per_batch: int = Field(default=4096, ge=1, description="Sessions in memory at once.")
+    sessions_per_batch: int = Field(default=8192, ge=1, description="Sessions in memory at once.")
 
 
 class ClampConfig(dg.Config):

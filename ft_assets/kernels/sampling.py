@@ -144,7 +144,7 @@ def kept_objects(
     Args:
         clicked: bool [O].
         offsets: int64 [S + 1], the objects of each session.
-        session_hashes: int64 [S], from :func:`id_hashes`.
+        session_hashes: int64 [S], from :func:`id_hashes`; not looked at where factor is 0 or 1.
         object_hashes: int64 [O], likewise.
         factor: share of a session's not-event objects that stay, in [0, 1].
         seed: of the hash.
@@ -157,6 +157,8 @@ def kept_objects(
         >>> kept_objects(clicked, offsets, id_hashes(["s"]), id_hashes(["a", "b", "c"]), factor=0.5, seed=0).sum().item()
         2
     """
+    if factor in (0.0, 1.0):
+        return clicked | bool(factor)
     rows = (~clicked).nonzero().squeeze(1)
     sessions = session_hashes[segment_ids(offsets, clicked.shape[0])[rows]]
     keep = keep_mask(sample_hashes(seed, sessions, object_hashes[rows]), running_counts(~clicked)[offsets], factor)

@@ -8,16 +8,20 @@ with texts as (
     union
     select 'item', text_hash from items where item_id in (select unnest(item_ids) from sampled_inputs)
 ),
+/* Found by their hashes; vectors are read of these alone. */
 repeated as (
-    select role, text_hash, count(*) as rows, count(distinct vector) as different_vectors
+    select role, text_hash
     from text_vectors
     semi join texts using (role, text_hash)
     where model = $model
     group by role, text_hash
     having count(*) > 1
 )
-select role,
-    (select min(session_id) from sampled_inputs as s where repeated.role = 'query' and s.query_hash = repeated.text_hash) as session_id,
-    (select min(item_id) from items as i where repeated.role = 'item' and i.text_hash = repeated.text_hash) as item_id,
-    rows, different_vectors
-from repeated
+select t.role,
+    (select min(session_id) from sampled_inputs as s where t.role = 'query' and s.query_hash = t.text_hash) as session_id,
+    (select min(item_id) from items as i where t.role = 'item' and i.text_hash = t.text_hash) as item_id,
+    count(*) as rows, count(distinct t.vector) as different_vectors
+from text_vectors as t
+semi join repeated using (role, text_hash)
+where t.model = $model
+group by t.role, t.text_hash
