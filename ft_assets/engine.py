@@ -19,15 +19,31 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_assets import queries
-from ft_assets.lake import Batches, Lake, Slice
+from ft_assets.lake import Batches, Slice
 from ft_assets.packing import DayVectors, PackedSessions, pack_sessions
-from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS, TEXT_VECTORS
+from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS
+from ft_assets.text_encoding import Encoded, text_vectors
 
 if TYPE_CHECKING:
     import torch
 
-    from ft_assets.encoders import Encoder, Role
     from ft_assets.kernels import Ranker, SessionPairs
+
+__all__ = [
+    "SESSIONS_PER_BATCH",
+    "DayRows",
+    "Encoded",
+    "PairKernels",
+    "PairSettings",
+    "counted",
+    "fine_tuning_features",
+    "fine_tuning_inputs",
+    "pair_features",
+    "rebatched",
+    "sampled_inputs",
+    "text_vectors",
+    "versions",
+]
 
 SESSIONS_PER_BATCH = 4_096
 
@@ -120,71 +136,6 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
         yield from counted(map(thinned, _session_batches(inputs, SESSIONS_PER_BATCH, counts)), counts)
 
     return DayRows(batches, counts, versions(inputs))
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """What encoding a day's texts did: texts that had a vector already need nothing."""
-
-    texts: dict[str, int]
-    encoded: dict[Role, int]
-    seconds: float
-    version: int
-
-
-def text_vectors(
-    lake: Lake,
-    inputs: Slice,
-    items: Slice,
-    encoder: Encoder,
-    metadata: dict[str, Any],
-    progress: Callable[[int, int], None] | None = None,  # told queries and items encoded so far
-    texts_per_commit: int = 8_192,
-) -> Encoded:
-    """See to it that every text of a day has a vector under the encoder's model; encode those that have none.
-
-    A text is encoded once in its life: what is there, from whatever session, day or run, is used again. Vectors are
-    committed every ``texts_per_commit`` texts, so a killed run loses no more than that.
-    """
-    import time
-
-    vectors = lake.slice(TEXT_VECTORS.name)
-    with queries.session({"sampled_inputs": inputs, "items": items, "text_vectors": vectors}) as con:
-        books = queries.rows(queries.query(con, "reports/text_vectors_books"))
-        missing = queries.query(con, "assets/text_vectors", {"model": encoder.fingerprint})
-        encoded: dict[Role, int] = {"query": 0, "item": 0}
-        seconds = 0.0
-        for batch in rebatched(queries.stream(missing, texts_per_commit), texts_per_commit):
-            began = time.perf_counter()
-            rows = [_encoded_rows(encoder, batch.filter(pc.equal(batch["role"], role)), role, encoded) for role in encoded]
-            seconds += time.perf_counter() - began
-            lake.append(TEXT_VECTORS.name, pa.concat_tables(rows), {"model": encoder.fingerprint})
-            if progress is not None:
-                progress(encoded["query"], encoded["item"])
-    # The day's own entry in the log: all its texts have vectors from this version on.
-    version = lake.append(TEXT_VECTORS.name, TEXT_VECTORS.empty(), metadata).version
-    return Encoded({row["role"]: row["texts"] for row in books}, encoded, seconds, version)
-
-
-def _encoded_rows(encoder: Encoder, texts: pa.RecordBatch, role: Role, encoded: dict[Role, int]) -> pa.Table:
-    """Encode texts of one role, and count them."""
-    encoded[role] += texts.num_rows
-    if not texts.num_rows:
-        return TEXT_VECTORS.empty()
-    return _vector_rows(encoder.fingerprint, texts, encoder.encode(texts["text"].to_pylist(), role))
-
-
-def _vector_rows(model: str, texts: pa.RecordBatch, matrix: np.ndarray[Any, Any]) -> pa.Table:
-    if matrix.shape[0] != texts.num_rows or not np.isfinite(matrix).all():
-        raise ValueError(
-            f"{model} must give {texts.num_rows} finite vectors, got shape {matrix.shape} with "
-            f"{int((~np.isfinite(matrix)).any(axis=-1).sum())} not finite"
-        )
-    rows, width = matrix.shape
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
-    vector = pa.ListArray.from_arrays(offsets, pa.array(matrix.astype(np.float32, copy=False).ravel()))
-    model_column = pa.array([model] * rows)
-    return pa.table([model_column, texts["role"], texts["text_hash"], vector], schema=TEXT_VECTORS.schema)
 
 
 @dataclass(frozen=True)

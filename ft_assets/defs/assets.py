@@ -4,6 +4,7 @@
 """
 
 import datetime as dt
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ft_assets.ingestion import Settings
 
 GPU_POOL = "gpu"
+PROGRESS = logging.getLogger("ft_assets.progress")
 # No retries here: the lake retries its commits, object stores their requests, and the instance runs that died.
 
 
@@ -119,7 +121,7 @@ def text_vectors(
             items,
             model,
             provenance,
-            lambda q, i: context.log.info(f"encoded {q} queries, {i} items"),
+            lambda progress: tell(context, str(progress)),
         )
     return text_vectors_result(home.lake, done, made_from, encoder.configuration, model.fingerprint, cost)
 
@@ -141,6 +143,12 @@ def fine_tuning_features(config: ClampConfig, pair_features: Slice) -> engine.Da
     return engine.fine_tuning_features(
         pair_features, config.min_abs_difference_threshold, config.max_abs_difference_threshold
     ).made_with(values(config))
+
+
+def tell(context: dg.AssetExecutionContext, words: str) -> None:
+    """Say how far a step is: in the log of the run, and to ``ft-assets run``, which does not show that log."""
+    context.log.info(words)
+    PROGRESS.info(words)
 
 
 def ingestion_settings(config: IngestionConfig, home: Home) -> "Settings":

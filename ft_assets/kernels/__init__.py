@@ -1,7 +1,7 @@
 """Pure torch on segments: nothing here knows a table, a model or a file.
 
-A module imports only from its left: segments, sampling, aggregators, confidences, rankers, sessions,
-pairing, pairs.
+A module imports only from its left: transfers, segments, sampling, aggregators, confidences,
+rankers, sessions, pairing, pairs.
 """
 
 from ft_assets.kernels.aggregators import aggregate_max, aggregate_mean, aggregate_min, any_clicked
