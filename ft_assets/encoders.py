@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ft_assets.devices import free_gpu
 from ft_assets.encoder_contract import Encoder, Role, model_fingerprint
 from ft_assets.half_encoder import HalfEncoder
 from ft_assets.hashing_encoder import HashingEncoder
@@ -87,6 +88,8 @@ def _whole(model: str, device: str, batch_tokens: int, query_prompt: str | None,
 def resolve_device(device: str = "auto") -> str:
     """Name the torch device to use: ``auto`` is cuda, then mps, then cpu; a named one must be there.
 
+    Of several GPUs, ``auto`` takes one that no other process has; see ``devices.free_gpu``.
+
     Raises:
         ValueError: torch does not know the device, or this machine does not have it.
     """
@@ -95,10 +98,11 @@ def resolve_device(device: str = "auto") -> str:
     present = ["cpu"]
     if torch.backends.mps.is_available():
         present.insert(0, "mps")
-    if torch.cuda.is_available():
-        present[:0] = ["cuda", *(f"cuda:{index}" for index in range(torch.cuda.device_count()))]
+    gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if gpus:
+        present[:0] = ["cuda", *(f"cuda:{index}" for index in range(gpus))]
     if device == "auto":
-        return present[0]
+        return free_gpu(gpus) if gpus > 1 else present[0]
     if device not in present:
         raise ValueError(
             f"device must be 'auto' or one that torch {torch.__version__} sees here ({', '.join(present)}), got {device!r}"

@@ -9,16 +9,18 @@ Letters: S sessions of a batch, N results, O objects, P pairs, D width of a vect
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_assets import queries
+from ft_assets.device_memory import Fitting
 from ft_assets.lake import Batches, Slice
 from ft_assets.packing import DayVectors, PackedSessions, pack_sessions
 from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS
@@ -27,8 +29,9 @@ from ft_assets.text_encoding import Encoded, text_vectors
 if TYPE_CHECKING:
     import torch
 
-    from ft_assets.kernels import Ranker, SessionPairs
+    from ft_assets.kernels import Landing, Ranker, SessionPairs
 
+T = TypeVar("T")
 __all__ = [
     "SESSIONS_PER_BATCH",
     "DayRows",
@@ -38,6 +41,7 @@ __all__ = [
     "counted",
     "fine_tuning_features",
     "fine_tuning_inputs",
+    "held_back",
     "pair_features",
     "rebatched",
     "sampled_inputs",
@@ -46,6 +50,7 @@ __all__ = [
 ]
 
 SESSIONS_PER_BATCH = 4_096
+IN_FLIGHT = 1  # batches that a GPU works on while the next is packed
 
 
 @dataclass(frozen=True)
@@ -149,7 +154,9 @@ class PairSettings:
         window_size: results in the window of windowed confidences.
         not_irrelevant_only: leave irrelevant sessions out, else pair them.
         sessions_per_batch: sessions in memory at once.
-        device: where the kernels run; auto picks cuda, else mps, else cpu.
+        precision: of the vectors that are compared: float32, or bfloat16, which halves what is moved and gathered; sums
+            are float32 in any case.
+        device: where the kernels run, by torch's name.
     """
 
     ranker: str = "cosine"
@@ -158,7 +165,20 @@ class PairSettings:
     window_size: int = 3
     not_irrelevant_only: bool = True
     sessions_per_batch: int = SESSIONS_PER_BATCH
+    precision: str = "float32"
     device: str = "cpu"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision, as torch has it.
+
+        Raises:
+            ValueError: there is no choice of that name.
+        """
+        import torch
+
+        known: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+        return cast("torch.dtype", _choice("precision", self.precision, known))
 
     def kernels(self) -> PairKernels:
         """The functions of those names.
@@ -233,48 +253,135 @@ class _Day:
 
     def session_pairs(self) -> Iterator[pa.RecordBatch]:
         """Every clicked object with every kept not-event object of its session."""
-        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch, self.counts):
-            relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
-            _add(self.counts, results_shown=len(batch["item_ids"].flatten()))
-            if relevant.num_rows:
-                yield self._rows(relevant, partners=None)
+        return self._rows(self._relevant())
 
     def irrelevant_pairs(self) -> Iterator[pa.RecordBatch]:
         """Positives of not-irrelevant sessions with not-events of irrelevant ones, cycling the shorter list."""
+        return self._rows(self._partners())
+
+    def _relevant(self) -> Iterator[_Work]:
+        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch, self.counts):
+            _add(self.counts, results_shown=len(batch["item_ids"].flatten()))
+            relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
+            if relevant.num_rows:
+                yield _Work(relevant)
+
+    def _partners(self) -> Iterator[_Work]:
         size = self.settings.sessions_per_batch
         with queries.session({"sampled_inputs": self.inputs}) as con:
             partners = queries.stream(queries.query(con, "assets/pair_features_partners"), size)
             for beside in rebatched(partners, size):
                 sides = [pa.RecordBatch.from_struct_array(beside[side]) for side in ("relevant", "irrelevant")]
-                both = pa.Table.from_batches(sides).cast(self.inputs.table.schema).combine_chunks().to_batches()[0]
-                rows = np.arange(beside.num_rows)
-                yield self._rows(both, partners=np.stack([rows, rows + len(rows)], axis=1))
+                relevant, irrelevant = (pa.Table.from_batches([side]).cast(self.inputs.table.schema) for side in sides)
+                yield _Work(*(side.combine_chunks().to_batches()[0] for side in (relevant, irrelevant)))
 
-    def _rows(self, batch: pa.RecordBatch, partners: np.ndarray[Any, Any] | None) -> pa.RecordBatch:
+    def _rows(self, works: Iterable[_Work]) -> Iterator[pa.RecordBatch]:
+        """Rows of pairs, in order; on a GPU the next batches are packed while it is at work.
+
+        A batch that does not fit into its memory is made in halves, and so are those after it: a batch's pairs are those of
+        its parts, joined.
+        """
+        fitting = Fitting()
+        launched = (fitting.run(self._launched, work, len, _Work.halves) for work in works)
+        for parts in held_back(launched, 0 if self.settings.device == "cpu" else IN_FLIGHT):
+            for part in parts:
+                yield part.rows(self.counts)
+
+    def _launched(self, work: _Work) -> _Launched:
+        """Let the device score a batch."""
         import torch
 
-        from ft_assets.kernels import extract_pairs
+        from ft_assets.kernels import Landing, extract_pairs, moved
 
+        batch, partners = work.both()
         packed = pack_sessions(batch, self.query_vectors, self.item_vectors)
         query_index, queries_ = np.unique(packed.query_rows, return_inverse=True)
         item_index, items_ = np.unique(packed.item_rows, return_inverse=True)
-        kernels, device = self.settings.kernels(), torch.device(self.settings.device)
+        kernels, dtype = self.settings.kernels(), self.settings.dtype
+
+        def on_device(vectors: DayVectors, rows: np.ndarray[Any, Any]) -> torch.Tensor:
+            return moved(torch.from_numpy(vectors.take(rows)).to(dtype), self.settings.device)
+
         with torch.inference_mode():
             pairs = extract_pairs(
                 packed.to_session_batch(queries_, items_),
-                torch.from_numpy(self.query_vectors.take(query_index)).to(device),
-                torch.from_numpy(self.item_vectors.take(item_index)).to(device),
+                on_device(self.query_vectors, query_index),
+                on_device(self.item_vectors, item_index),
                 ranker=kernels.ranker,
                 ranks_aggregator=kernels.ranks_aggregator,
                 confidence_calculator=kernels.confidence_calculator,
                 session_pairs=partners is None,
                 partners=None if partners is None else torch.from_numpy(partners),
             )
-        _add(self.counts, **{f"pairs_{'session' if partners is None else 'irrelevant'}": len(pairs.positive_object)})
-        return _pair_rows(batch, packed, pairs, kernels.ranker.target)
+            numbers = (pairs.positive_ranks, pairs.negative_ranks, pairs.positive_confidences, pairs.negative_confidences)
+            landing = Landing(torch.stack([number.float() for number in numbers]))
+        return _Launched(batch, packed, pairs, landing, kernels.ranker.target, "session" if partners is None else "irrelevant")
 
 
-def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, target: int) -> pa.RecordBatch:
+@dataclass(frozen=True)
+class _Work:
+    """Sessions to make pairs of: each by itself, or each beside an irrelevant one."""
+
+    sessions: pa.RecordBatch
+    irrelevant: pa.RecordBatch | None = None
+
+    def __len__(self) -> int:
+        return int(self.sessions.num_rows)
+
+    def halves(self) -> tuple[_Work, ...]:
+        """The first half of the sessions, and the others."""
+        middle = len(self) // 2
+        if middle == 0:
+            return (self,)
+        cuts = ((0, middle), (middle, len(self) - middle))
+        beside = self.irrelevant
+        return tuple(_Work(self.sessions.slice(*cut), None if beside is None else beside.slice(*cut)) for cut in cuts)
+
+    def both(self) -> tuple[pa.RecordBatch, np.ndarray[Any, Any] | None]:
+        """All its sessions, and which of them are partners: int64 [n, 2]."""
+        if self.irrelevant is None:
+            return self.sessions, None
+        rows = np.arange(len(self))
+        both = pa.Table.from_batches([self.sessions, self.irrelevant]).combine_chunks().to_batches()[0]
+        return both, np.stack([rows, rows + len(rows)], axis=1)
+
+
+@dataclass(frozen=True)
+class _Launched:
+    """A batch whose pairs are known, and whose numbers are on their way from the device."""
+
+    batch: pa.RecordBatch
+    packed: PackedSessions
+    pairs: SessionPairs
+    numbers: Landing
+    target: int
+    pairing: str
+
+    def rows(self, counts: dict[str, int]) -> pa.RecordBatch:
+        """Rows of pair_features, counted; waits for the numbers."""
+        _add(counts, **{f"pairs_{self.pairing}": len(self.pairs)})
+        return _pair_rows(self.batch, self.packed, self.pairs, self.numbers.wait().numpy(), self.target)
+
+
+def held_back(items: Iterable[T], count: int) -> Iterator[T]:
+    """The same items, each given only when ``count`` more have been made.
+
+    Example:
+        >>> list(held_back(iter("abc"), 2))
+        ['a', 'b', 'c']
+    """
+    waiting: deque[T] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > count:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _pair_rows(
+    batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, numbers: np.ndarray[Any, Any], target: int
+) -> pa.RecordBatch:
+    """Rows of pair_features; the numbers are ranks and confidences of positives and negatives, float32 [4, P]."""
     session = pa.array(pairs.session.numpy())
 
     def object_ids(rows: torch.Tensor) -> pa.Array:
@@ -287,11 +394,11 @@ def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPair
         "query_hash": batch["query_hash"].take(session),
         "positive_id": object_ids(pairs.positive_object),
         "negative_id": object_ids(pairs.negative_object),
-        "positive_rank": pairs.positive_ranks.float().cpu().numpy(),
-        "negative_rank": pairs.negative_ranks.float().cpu().numpy(),
+        "positive_rank": numbers[0],
+        "negative_rank": numbers[1],
         "target": np.full(count, target, dtype=np.int8),
-        "positive_confidence": pairs.positive_confidences.float().cpu().numpy(),
-        "negative_confidence": pairs.negative_confidences.float().cpu().numpy(),
+        "positive_confidence": numbers[2],
+        "negative_confidence": numbers[3],
         "pairing": pa.array(np.where(pairs.irrelevant.numpy(), "irrelevant", "session"), pa.string()),
     }
     return pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], schema=PAIR_FEATURES.schema)

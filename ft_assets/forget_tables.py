@@ -125,7 +125,9 @@ def delete_irrelevant_pairs(lake: Lake, table: Table, days: list[dt.date]) -> in
     if not rows:
         return 0
     predicate = f"pairing = 'irrelevant' and session_date in ({listed})"
-    done = retried(lambda: lake.open(table.name).delete(predicate, writer_properties=writer_of(table.name), commit_properties=_stating({})))
+    done = retried(
+        lambda: lake.open(table.name).delete(predicate, writer_properties=writer_of(table.name), commit_properties=_stating({}))
+    )
     return int(done["num_deleted_rows"] or 0)
 
 

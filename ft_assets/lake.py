@@ -45,10 +45,13 @@ WRITER = WriterProperties(compression="ZSTD", max_row_group_size=128 * 1024)
 VECTOR_WRITER = WriterProperties(
     compression="ZSTD",
     max_row_group_size=8_192,
+    # deltalake 1.6 finds no column inside another by its name, so what holds for the vectors is the default
+    default_column_properties=ColumnProperties(
+        dictionary_enabled=False, statistics_enabled="NONE", encoding="BYTE_STREAM_SPLIT"
+    ),
     column_properties={
-        "vector.list.element": ColumnProperties(
-            dictionary_enabled=False, statistics_enabled="NONE", encoding="BYTE_STREAM_SPLIT"
-        )
+        name: ColumnProperties(dictionary_enabled=False, statistics_enabled="CHUNK", encoding="PLAIN")
+        for name in ("role", "text_hash")
     },
 )
 # The log says which days an ingestion touched; sensors may read it long after. So it may hold no one's words or ids:

@@ -52,7 +52,8 @@ class DayVectors:
         """
         path, keys = folder / role, []
         relation = queries.query(con, "assets/pair_features_vectors", {"model": model, "role": role})
-        with path.open("wb") as file:
+        # Vectors stream past the texts of the day, however many the table holds.
+        with queries.joined_as_written(con), path.open("wb") as file:
             for batch in queries.stream(relation, 8_192):
                 if not batch.num_rows:
                     continue

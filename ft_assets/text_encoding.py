@@ -130,9 +130,7 @@ def text_vectors(
     return Encoded({row["role"]: row["texts"] for row in books}, dict(work.encoded), work.seconds, version)
 
 
-def _encode(
-    con: duckdb.DuckDBPyConnection, role: Role, encoder: Encoder, vectors: _Vectors, work: _Work, at_once: int
-) -> None:
+def _encode(con: duckdb.DuckDBPyConnection, role: Role, encoder: Encoder, vectors: _Vectors, work: _Work, at_once: int) -> None:
     """Encode the missing texts of a role."""
     hashes: list[str] = []
     lengths: list[int] = []

@@ -12,16 +12,17 @@ PACKAGE = Path(ft_assets.__file__).parent
 
 # From left to right; names in one tuple are of one layer and import from their left in it.
 ORDER = [
-    *("kernels.segments", "kernels.sampling", "kernels.rankers", "kernels.aggregators", "kernels.confidences"),
+    *("kernels.transfers", "kernels.segments", "kernels.sampling", "kernels.rankers", "kernels.aggregators", "kernels.confidences"),
     *("kernels.sessions", "kernels.pairing", "kernels.pairs", "kernels"),
     *("features", "inputs", "records", "losses", "extractor", "datasets"),
-    *("identity", "schemas", "feeding", "lake", "queries", "parameters", "rules", "lineage"),
+    *("identity", "schemas", "feeding", "lake", "compaction", "queries", "parameters", "rules", "lineage"),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
     *("lines", "readers", "places", "landing", "spellings", "books", "ledger", "journal", "ingestion"),
     *("traces", "forget_landing", "forget_tables", "forget_ledger", "forget"),
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
-    *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
-    *("packing", "engine", "flags", "training_data", "fine_tuning"),
+    *("device_memory", "devices", "prefetch", "token_batches", "encoder_contract", "hashing_encoder"),
+    *("half_encoder", "sentence_encoder", "encoders"),
+    *("packing", "text_encoding", "engine", "flags", "training_data", "fine_tuning"),
     *("measuring", "sample_rows", "statistics", "histograms"),
     *("picture", "pair_pictures", "log_pictures", "trend_pictures", "pictures"),
     *("report_words", "check_outcomes", "report_contents"),

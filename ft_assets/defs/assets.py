@@ -13,7 +13,16 @@ import dagster as dg
 from ft_assets import engine, flags, lineage, schemas
 from ft_assets.defs import partitions
 from ft_assets.defs.catalog import table_words
-from ft_assets.defs.config import ClampConfig, FlagsConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
+from ft_assets.defs.config import (
+    ClampConfig,
+    FlagsConfig,
+    IngestionConfig,
+    InputsConfig,
+    PairsConfig,
+    SamplingConfig,
+    pairs_configuration,
+    values,
+)
 from ft_assets.defs.metadata import ingestion_results, text_vectors_result
 from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
 from ft_assets.lake import Home, Slice
@@ -132,9 +141,8 @@ def pair_features(
 ) -> engine.DayRows:
     """Every pair: ranks, confidences, target."""
     settings = engine.PairSettings(**values(config), device=encoder.torch_device)
-    return engine.pair_features(sampled_inputs, items, text_vectors, encoder.load().fingerprint, settings).made_with(
-        values(config, "sessions_per_batch")
-    )
+    made = engine.pair_features(sampled_inputs, items, text_vectors, encoder.load().fingerprint, settings)
+    return made.made_with(pairs_configuration(config))
 
 
 @dg.asset(**_daily(schemas.FINE_TUNING_FEATURES, {"deltalake", "duckdb"}))
@@ -191,6 +199,6 @@ def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "fine_tuning_inputs": values(parsed(InputsConfig, ops, "fine_tuning_inputs")),
         "sampled_inputs": values(parsed(SamplingConfig, ops, "sampled_inputs")),
         "text_vectors": parsed(EncoderResource, resources, "encoder").configuration,
-        "pair_features": values(parsed(PairsConfig, ops, "pair_features"), "sessions_per_batch"),
+        "pair_features": pairs_configuration(parsed(PairsConfig, ops, "pair_features")),
         "fine_tuning_features": values(parsed(ClampConfig, ops, "fine_tuning_features")),
     }
