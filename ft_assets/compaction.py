@@ -29,18 +29,18 @@ def small_files(lake: Lake, model: str) -> int:
     return sum(size < TARGET_BYTES // 2 for name, size in sizes if name == model)
 
 
-def compact_vectors(lake: Lake, model: str, at_least: int = SMALL_FILES) -> int:
+def compact_vectors(lake: Lake, model: str, at_least: int | None = None) -> int:
     """Join the small files of a model's vectors where there are many; delete what was replaced a week ago.
 
     Args:
         lake: the tables.
         model: fingerprint of the model; the files of others stay as they are.
-        at_least: so many small files are worth it.
+        at_least: so many small files are worth it; by default ``SMALL_FILES``.
 
     Returns:
         How many files were joined; 0 where there are few, or where another writer came first.
     """
-    if small_files(lake, model) < at_least:
+    if small_files(lake, model) < (SMALL_FILES if at_least is None else at_least):
         return 0
     delta = lake.open(TEXT_VECTORS.name)
     try:

@@ -53,7 +53,7 @@ def prefetched(items: Iterable[T], ahead: int) -> Iterator[Iterator[T]]:
                 put(_Made(item))
                 if unwanted.is_set():
                     return
-        except BaseException as error:  # noqa: BLE001 - it is raised again where the items are used
+        except BaseException as error:  # raised again where the items are used
             put(_Ended(error))
         else:
             put(_Ended(None))

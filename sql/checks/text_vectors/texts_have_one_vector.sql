@@ -7,10 +7,18 @@ with texts as (
     select 'query' as role, query_hash as text_hash from sampled_inputs
     union
     select 'item', text_hash from items where item_id in (select unnest(item_ids) from sampled_inputs)
+),
+-- found by their keys alone: the vectors of the others are not read
+twice as materialized (
+    select role, text_hash
+    from text_vectors
+    semi join texts using (role, text_hash)
+    where model = $model
+    group by role, text_hash
+    having count(*) > 1
 )
 select role, text_hash, count(*) as rows, count(distinct vector) as different_vectors
 from text_vectors
-semi join texts using (role, text_hash)
+semi join twice using (role, text_hash)
 where model = $model
 group by role, text_hash
-having count(*) > 1
