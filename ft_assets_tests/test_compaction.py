@@ -118,9 +118,7 @@ def test_forgetting_removes_the_replaced_files_at_once(lake: Lake) -> None:
     assert len([name for _, _, names in os.walk(folder) for name in names if name.endswith(".parquet")]) == 6
 
 
-def test_a_day_joins_the_files_of_its_model_when_they_have_become_many(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_day_joins_the_files_of_its_model_when_they_have_become_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = make_lake(tmp_path, items=table_of("items", [item(str(n), f"word {n}") for n in range(40)]))
     day = slice_of(lake, "sampled_inputs", [sampled("s", [str(n) for n in range(40)])])
 

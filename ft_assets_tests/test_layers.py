@@ -12,7 +12,14 @@ PACKAGE = Path(ft_assets.__file__).parent
 
 # From left to right; names in one tuple are of one layer and import from their left in it.
 ORDER = [
-    *("kernels.transfers", "kernels.segments", "kernels.sampling", "kernels.rankers", "kernels.aggregators", "kernels.confidences"),
+    *(
+        "kernels.transfers",
+        "kernels.segments",
+        "kernels.sampling",
+        "kernels.rankers",
+        "kernels.aggregators",
+        "kernels.confidences",
+    ),
     *("kernels.sessions", "kernels.pairing", "kernels.pairs", "kernels"),
     *("features", "inputs", "records", "losses", "extractor", "datasets"),
     *("identity", "schemas", "feeding", "lake", "compaction", "queries", "parameters", "rules", "lineage"),

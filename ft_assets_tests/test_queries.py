@@ -174,7 +174,9 @@ def test_joins_are_made_as_written_where_that_is_asked_for() -> None:
     with queries.session({"few": pa.table({"k": [1, 2]}), "many": pa.table({"k": list(range(1_000))})}) as con:
 
         def gathered(left: str, right: str) -> str:
-            plan = json.loads(con.execute(f"explain (format json) select * from {left} join {right} using (k)").fetchall()[0][1])
+            plan = json.loads(
+                con.execute(f"explain (format json) select * from {left} join {right} using (k)").fetchall()[0][1]
+            )
             join = plan[0]
             while "JOIN" not in join["name"]:
                 join = join["children"][0]
