@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import atexit
 import datetime as dt
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
