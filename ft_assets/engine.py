@@ -9,11 +9,12 @@ Letters: S sessions of a batch, N results, O objects, P pairs, D width of a vect
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
@@ -21,23 +22,42 @@ import pyarrow.compute as pc
 
 from ft_assets import queries
 from ft_assets.day_vectors import DayVectors
+from ft_assets.device_memory import Fitting
 from ft_assets.joining import BOOKS, Catalogue, join_sessions
-from ft_assets.lake import Batches, Lake, Slice
-from ft_assets.new_vectors import NewVectors
+from ft_assets.lake import Batches, Slice
 from ft_assets.packing import PackedSessions, pack_sessions
-from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS, TEXT_VECTORS
+from ft_assets.queries import rebatched
+from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS
+from ft_assets.text_encoding import Encoded, text_vectors
 
 if TYPE_CHECKING:
     import torch
 
-    from ft_assets.claims import Claims
-    from ft_assets.encoders import Encoder, Role
-    from ft_assets.kernels import Ranker, SessionPairs
+    from ft_assets.kernels import Landing, Ranker, SessionPairs
+
+T = TypeVar("T")
+__all__ = [
+    "SESSIONS_PER_BATCH",
+    "DayRows",
+    "Encoded",
+    "PairKernels",
+    "PairSettings",
+    "counted",
+    "fine_tuning_features",
+    "fine_tuning_inputs",
+    "held_back",
+    "pair_features",
+    "rebatched",
+    "sampled_inputs",
+    "text_vectors",
+    "versions",
+]
 
 SESSIONS_PER_BATCH = 8_192
 PAIRINGS = pa.array(["session", "irrelevant"])
 HASHES_KEPT = 1_000_000  # of object ids: some 100 MB
 SESSIONS_PER_JOIN = 16_384  # each batch looks its items up in all of the day
+IN_FLIGHT = 1  # batches that a GPU works on while the next is packed
 
 
 @dataclass(frozen=True)
@@ -175,74 +195,6 @@ class _IdHashes:
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """What encoding a day's texts did: texts that had a vector already need nothing."""
-
-    texts: dict[str, int]
-    encoded: dict[Role, int]
-    seconds: float
-    version: int
-
-
-def text_vectors(
-    lake: Lake,
-    inputs: Slice,
-    items: Slice,
-    encoder: Encoder,
-    metadata: dict[str, Any],
-    progress: Callable[[int, int], None] | None = None,  # told queries and items encoded so far
-    texts_per_commit: int = 8_192,
-    claims: Claims | None = None,
-) -> Encoded:
-    """See to it that every text of a day has a vector under the encoder's model; encode those that have none.
-
-    A text is encoded once in its life: what is there, from whatever session, day or run, is used again, and what a process
-    with the same ``claims`` is about to encode is left to it. Vectors are committed every ``texts_per_commit`` texts, so a
-    killed run loses no more than that.
-    """
-    import time
-
-    vectors = lake.slice(TEXT_VECTORS.name)
-    with queries.session({"sampled_inputs": inputs, "items": items, "text_vectors": vectors}) as con:
-        books = queries.rows(queries.query(con, "reports/text_vectors_books"))
-        missing = queries.query(con, "assets/text_vectors", {"model": encoder.fingerprint})
-        encoded: dict[Role, int] = {"query": 0, "item": 0}
-        seconds = 0.0
-        new = NewVectors(lake, vectors, encoder.fingerprint, claims)
-        for batch in new.shares(rebatched(queries.stream(missing, texts_per_commit), texts_per_commit)):
-            began = time.perf_counter()
-            rows = [_encoded_rows(encoder, batch.filter(pc.equal(batch["role"], role)), role, encoded) for role in encoded]
-            seconds += time.perf_counter() - began
-            new.append(pa.concat_tables(rows), {"model": encoder.fingerprint})
-            if progress is not None:
-                progress(encoded["query"], encoded["item"])
-    # The day's own entry in the log: all its texts have vectors from this version on.
-    version = lake.append(TEXT_VECTORS.name, TEXT_VECTORS.empty(), metadata).version
-    return Encoded({row["role"]: row["texts"] for row in books}, encoded, seconds, version)
-
-
-def _encoded_rows(encoder: Encoder, texts: pa.RecordBatch, role: Role, encoded: dict[Role, int]) -> pa.Table:
-    """Encode texts of one role, and count them."""
-    encoded[role] += texts.num_rows
-    if not texts.num_rows:
-        return TEXT_VECTORS.empty()
-    return _vector_rows(encoder.fingerprint, texts, encoder.encode(texts["text"].to_pylist(), role))
-
-
-def _vector_rows(model: str, texts: pa.RecordBatch, matrix: np.ndarray[Any, Any]) -> pa.Table:
-    if matrix.shape[0] != texts.num_rows or not np.isfinite(matrix).all():
-        raise ValueError(
-            f"{model} must give {texts.num_rows} finite vectors, got shape {matrix.shape} with "
-            f"{int((~np.isfinite(matrix)).any(axis=-1).sum())} not finite"
-        )
-    rows, width = matrix.shape
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
-    vector = pa.ListArray.from_arrays(offsets, pa.array(matrix.astype(np.float32, copy=False).ravel()))
-    model_column = pa.array([model] * rows)
-    return pa.table([model_column, texts["role"], texts["text_hash"], vector], schema=TEXT_VECTORS.schema)
-
-
-@dataclass(frozen=True)
 class PairSettings:
     """How pairs are made; docs/method.md says what each choice computes.
 
@@ -253,7 +205,9 @@ class PairSettings:
         window_size: results in the window of windowed confidences.
         not_irrelevant_only: leave irrelevant sessions out, else pair them.
         sessions_per_batch: sessions in memory at once.
-        device: where the kernels run; auto picks cuda, else mps, else cpu.
+        precision: of the vectors that are compared: float32, or bfloat16, which halves what is moved and gathered; sums
+            are float32 in any case.
+        device: where the kernels run, by torch's name.
     """
 
     ranker: str = "cosine"
@@ -262,7 +216,20 @@ class PairSettings:
     window_size: int = 3
     not_irrelevant_only: bool = True
     sessions_per_batch: int = SESSIONS_PER_BATCH
+    precision: str = "float32"
     device: str = "cpu"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision, as torch has it.
+
+        Raises:
+            ValueError: there is no choice of that name.
+        """
+        import torch
+
+        known: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+        return cast("torch.dtype", _choice("precision", self.precision, known))
 
     def kernels(self) -> PairKernels:
         """The functions of those names.
@@ -341,45 +308,70 @@ class _Day:
 
     def session_pairs(self) -> Iterator[pa.RecordBatch]:
         """Every clicked object with every kept not-event object of its session."""
-        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch, self.counts):
-            relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
-            _add(self.counts, results_shown=len(batch["item_ids"].flatten()))
-            if relevant.num_rows:
-                yield self._rows(relevant, partners=None)
+        return self._rows(self._relevant())
 
     def irrelevant_pairs(self) -> Iterator[pa.RecordBatch]:
         """Positives of not-irrelevant sessions with not-events of irrelevant ones, cycling the shorter list."""
+        return self._rows(self._partners())
+
+    def _relevant(self) -> Iterator[_Work]:
+        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch, self.counts):
+            _add(self.counts, results_shown=len(batch["item_ids"].flatten()))
+            relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
+            if relevant.num_rows:
+                yield _Work(relevant)
+
+    def _partners(self) -> Iterator[_Work]:
         size = self.settings.sessions_per_batch
         with queries.session({"sampled_inputs": self.inputs}) as con:
             partners = queries.stream(queries.query(con, "assets/pair_features_partners"), size)
             for beside in rebatched(partners, size):
                 sides = [pa.RecordBatch.from_struct_array(beside[side]) for side in ("relevant", "irrelevant")]
-                both = pa.Table.from_batches(sides).cast(self.inputs.table.schema).combine_chunks().to_batches()[0]
-                rows = np.arange(beside.num_rows)
-                yield self._rows(both, partners=np.stack([rows, rows + len(rows)], axis=1))
+                relevant, irrelevant = (pa.Table.from_batches([side]).cast(self.inputs.table.schema) for side in sides)
+                yield _Work(*(side.combine_chunks().to_batches()[0] for side in (relevant, irrelevant)))
 
-    def _rows(self, batch: pa.RecordBatch, partners: np.ndarray[Any, Any] | None) -> pa.RecordBatch:
+    def _rows(self, works: Iterable[_Work]) -> Iterator[pa.RecordBatch]:
+        """Rows of pairs, in order; on a GPU the next batches are packed while it is at work.
+
+        A batch that does not fit into its memory is made in halves, and so are those after it: a batch's pairs are those of
+        its parts, joined.
+        """
+        fitting = Fitting()
+        launched = (fitting.run(self._launched, work, len, _Work.halves) for work in works)
+        for parts in held_back(launched, 0 if self.settings.device == "cpu" else IN_FLIGHT):
+            for part in parts:
+                yield part.rows(self.counts)
+
+    def _launched(self, work: _Work) -> _Launched:
+        """Let the device score a batch."""
         import torch
 
-        from ft_assets.kernels import extract_pairs
+        from ft_assets.kernels import Landing, extract_pairs, moved
 
+        batch, partners = work.both()
         packed = pack_sessions(batch, self.query_vectors, self.item_vectors)
-        query_vectors, queries_ = self.query_vectors.take(packed.query_rows)
-        item_vectors, items_ = self.item_vectors.take(packed.item_rows)
-        kernels, device = self.settings.kernels(), torch.device(self.settings.device)
+        kernels, dtype = self.settings.kernels(), self.settings.dtype
+
+        def on_device(vectors: DayVectors, rows: np.ndarray[Any, Any]) -> tuple[torch.Tensor, np.ndarray[Any, Any]]:
+            wanted, places = vectors.take(rows)
+            return moved(torch.from_numpy(wanted).to(dtype), self.settings.device), places
+
         with torch.inference_mode(), _one_thread():
+            query_vectors, queries_ = on_device(self.query_vectors, packed.query_rows)
+            item_vectors, items_ = on_device(self.item_vectors, packed.item_rows)
             pairs = extract_pairs(
                 packed.to_session_batch(queries_, items_),
-                torch.from_numpy(query_vectors).to(device),
-                torch.from_numpy(item_vectors).to(device),
+                query_vectors,
+                item_vectors,
                 ranker=kernels.ranker,
                 ranks_aggregator=kernels.ranks_aggregator,
                 confidence_calculator=kernels.confidence_calculator,
                 session_pairs=partners is None,
                 partners=None if partners is None else torch.from_numpy(partners),
             )
-        _add(self.counts, **{f"pairs_{'session' if partners is None else 'irrelevant'}": len(pairs.positive_object)})
-        return _pair_rows(batch, packed, pairs, kernels.ranker.target)
+            numbers = (pairs.positive_ranks, pairs.negative_ranks, pairs.positive_confidences, pairs.negative_confidences)
+            landing = Landing(torch.stack([number.float() for number in numbers]))
+        return _Launched(batch, packed, pairs, landing, kernels.ranker.target, "session" if partners is None else "irrelevant")
 
 
 @contextmanager
@@ -399,7 +391,70 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, target: int) -> pa.RecordBatch:
+@dataclass(frozen=True)
+class _Work:
+    """Sessions to make pairs of: each by itself, or each beside an irrelevant one."""
+
+    sessions: pa.RecordBatch
+    irrelevant: pa.RecordBatch | None = None
+
+    def __len__(self) -> int:
+        return int(self.sessions.num_rows)
+
+    def halves(self) -> tuple[_Work, ...]:
+        """The first half of the sessions, and the others."""
+        middle = len(self) // 2
+        if middle == 0:
+            return (self,)
+        cuts = ((0, middle), (middle, len(self) - middle))
+        beside = self.irrelevant
+        return tuple(_Work(self.sessions.slice(*cut), None if beside is None else beside.slice(*cut)) for cut in cuts)
+
+    def both(self) -> tuple[pa.RecordBatch, np.ndarray[Any, Any] | None]:
+        """All its sessions, and which of them are partners: int64 [n, 2]."""
+        if self.irrelevant is None:
+            return self.sessions, None
+        rows = np.arange(len(self))
+        both = pa.Table.from_batches([self.sessions, self.irrelevant]).combine_chunks().to_batches()[0]
+        return both, np.stack([rows, rows + len(rows)], axis=1)
+
+
+@dataclass(frozen=True)
+class _Launched:
+    """A batch whose pairs are known, and whose numbers are on their way from the device."""
+
+    batch: pa.RecordBatch
+    packed: PackedSessions
+    pairs: SessionPairs
+    numbers: Landing
+    target: int
+    pairing: str
+
+    def rows(self, counts: dict[str, int]) -> pa.RecordBatch:
+        """Rows of pair_features, counted; waits for the numbers."""
+        _add(counts, **{f"pairs_{self.pairing}": len(self.pairs)})
+        return _pair_rows(self.batch, self.packed, self.pairs, self.numbers.wait().numpy(), self.target)
+
+
+def held_back(items: Iterable[T], count: int) -> Iterator[T]:
+    """The same items, each given only when ``count`` more have been made.
+
+    Example:
+        >>> list(held_back(iter("abc"), 2))
+        ['a', 'b', 'c']
+    """
+    waiting: deque[T] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > count:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _pair_rows(
+    batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, numbers: np.ndarray[Any, Any], target: int
+) -> pa.RecordBatch:
+    """Rows of pair_features; the numbers are ranks and confidences of positives and negatives, float32 [4, P]."""
     count = len(pairs)
     session = pa.array(pairs.session.numpy())
 
@@ -412,11 +467,11 @@ def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPair
         "query_hash": batch["query_hash"].take(session),
         "positive_id": object_ids(pairs.positive_object),
         "negative_id": object_ids(pairs.negative_object),
-        "positive_rank": pairs.positive_ranks.float().cpu().numpy(),
-        "negative_rank": pairs.negative_ranks.float().cpu().numpy(),
+        "positive_rank": numbers[0],
+        "negative_rank": numbers[1],
         "target": np.full(count, target, dtype=np.int8),
-        "positive_confidence": pairs.positive_confidences.float().cpu().numpy(),
-        "negative_confidence": pairs.negative_confidences.float().cpu().numpy(),
+        "positive_confidence": numbers[2],
+        "negative_confidence": numbers[3],
         "pairing": PAIRINGS.take(pa.array(pairs.irrelevant.numpy().astype(np.int8))),
     }
     return pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], schema=PAIR_FEATURES.schema)
@@ -449,24 +504,6 @@ def _session_batches(inputs: Slice, size: int, counts: dict[str, int]) -> Iterat
         for batch in rebatched(queries.stream(queries.query(con, "assets/sessions_in_order"), size), size):
             _add(counts, sessions_read=batch.num_rows)
             yield batch.cast(inputs.table.schema)
-
-
-def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of exactly ``size`` rows but for the last: storage cuts them where it likes."""
-    waiting: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        taken = 0
-        while taken < batch.num_rows:
-            piece = batch.slice(taken, size - rows)
-            waiting.append(piece)
-            rows += piece.num_rows
-            taken += piece.num_rows
-            if rows == size:
-                yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
-                waiting, rows = [], 0
-    if rows:
-        yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
 
 
 def counted(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:

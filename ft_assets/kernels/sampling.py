@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ft_assets.kernels.segments import check_offsets, running_counts, segment_ids, segment_lengths, segment_positions
+from ft_assets.kernels.transfers import moved
 
 __all__ = ["id_hash", "id_hashes", "keep_mask", "kept_objects", "sample_hashes"]
 
@@ -130,10 +131,10 @@ def keep_mask(hashes: Tensor, offsets: Tensor, factor: float) -> Tensor:
     ids = segment_ids(offsets, total)
     # Two stable sorts order by (segment, hash); the flipped sign bit makes the signed order unsigned.
     by_hash = torch.argsort(hashes ^ _SIGN, stable=True)
-    segments = ids.to(hashes.device)
+    segments = moved(ids, hashes.device)
     order = by_hash[torch.argsort(segments[by_hash], stable=True)]
     low = segment_positions(offsets, ids) < counts.index_select(0, ids)
-    return torch.zeros_like(hashes, dtype=torch.bool).index_copy(0, order, low.to(hashes.device))
+    return torch.zeros_like(hashes, dtype=torch.bool).index_copy(0, order, moved(low, hashes.device))
 
 
 def kept_objects(

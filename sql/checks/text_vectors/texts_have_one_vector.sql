@@ -8,8 +8,8 @@ with texts as (
     union
     select 'item', text_hash from items where item_id in (select unnest(item_ids) from sampled_inputs)
 ),
-/* Found by their hashes; vectors are read of these alone. */
-repeated as (
+/* Found by their keys alone: the vectors of the others are not read. */
+repeated as materialized (
     select role, text_hash
     from text_vectors
     semi join texts using (role, text_hash)
