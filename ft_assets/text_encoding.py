@@ -130,7 +130,8 @@ def text_vectors(
         with _Vectors(new, encoder, texts_per_commit, seconds_per_commit) as vectors:
             for texts in new.shares(_missing(con, work, texts_per_commit)):
                 _encode(texts, encoder, vectors, work, min(texts_per_commit, _TEXTS_AT_ONCE))
-                vectors.flush()  # before the claims on them are let go
+                if claims is not None:
+                    vectors.flush()  # before the claims on them are let go
         work.end()
     compact_vectors(lake, encoder.fingerprint)
     # The day's own entry in the log: all its texts have vectors from this version on.
