@@ -6,13 +6,15 @@ export FT_ASSETS_HOME ?= $(CURDIR)/.ft_assets
 SIZE ?= full
 WORKERS ?= 2
 
-.PHONY: install demo test test-long ui bench screenshots lint format wheel clean help
+.PHONY: install demo test test-long test-backfill test-gpu ui bench screenshots lint format wheel clean help
 
 help:
 	@echo "make demo            a simulated week, from landed files to clamped features, in real Dagster runs"
 	@echo "make demo DATA=DIR   the same for a folder of your own files"
 	@echo "make ui              Dagster's UI on the same home"
 	@echo "make test            the tests (set up first), on WORKERS=2 processes; make lint: ruff and mypy"
+	@echo "make test-backfill   backfills of 30 days, four at a time, held to a pass one by one (of which make test does a few days)"
+	@echo "make test-gpu        the tests that need a GPU, and no others"
 	@echo "make screenshots     the pictures in docs/, of a home of their own (needs Debian's chromium)"
 	@echo "make test-long       what takes long: kills at every step, an installed wheel; CI runs both"
 	@echo "make bench           the tables of the benchmark (SIZE=small: minutes)"
@@ -42,6 +44,12 @@ test: install
 
 test-long: install
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m long
+
+test-backfill: install
+	FT_ASSETS_TESTS_BACKFILL_DAYS=30 $(BIN)/python -m pytest ft_assets_tests/test_backfill.py
+
+test-gpu: install
+	$(BIN)/python -m pytest -m gpu ft_assets_tests
 
 bench: install
 	SIZE=$(SIZE) $(BIN)/python -m benchmarks

@@ -2,9 +2,10 @@
 
 import torch
 
-from benchmarks import extractor, ingestion, pipeline
+from benchmarks import extractor, ingestion, pipeline, vectors
 
 torch.set_num_threads(extractor.THREADS)
 extractor.main()
 ingestion.main()
+vectors.main()
 pipeline.main()

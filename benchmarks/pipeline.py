@@ -1,130 +1,226 @@
-"""How fast a day goes from landed files to features, and that memory follows the batch rather than the day.
+"""The whole pipeline, from JSON lines to fine_tuning_features by real Dagster runs, with every text's vector there before.
 
-Run with ``python -m benchmarks.pipeline``; ``SIZE=small`` takes a minute. Simulated sessions, the small hashing encoder
-(a real one's speed is its own), each size in a process of its own, beside a plain read of the same landed files.
+Run with ``python -m benchmarks.pipeline``; ``SIZE=small`` leaves the million out. Sessions of 20 results and one or two clicks
+each, of 100,000 items, over seven days; windowed confidences; checks and pictures as they are by default. Each size runs in a
+process of its own. The small hashing encoder fills text_vectors beforehand, unmeasured, so that the runs encode nothing.
 """
 
 from __future__ import annotations
 
-import datetime as dt
-import gzip
+import hashlib
+import itertools
 import json
+import math
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.extractor import SMALL, peak_memory
-from ft_assets import engine, flags
+import numpy as np
+import pyarrow as pa
+
+from benchmarks.extractor import SMALL
+from benchmarks.ingestion import DAYS
 from ft_assets.encoders import load_encoder
-from ft_assets.ingestion import ingest, new_files
-from ft_assets.lake import Home
-from ft_assets.rules import rulebook
+from ft_assets.lake import Home, Lake
+from ft_assets.schemas import TABLES, TEXT_VECTORS
 
-DAY = dt.date(2026, 11, 1)
-SIZES = (2_000, 8_000) if SMALL else (10_000, 40_000, 160_000)
+if TYPE_CHECKING:
+    import dagster as dg
 
-
-def steps(home: Home) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Each step of a day, in order."""
-    lake, encoder = home.lake, load_encoder("hashing")
-    settings = engine.PairSettings(confidence="windowed")
-
-    def store(name: str, rows: engine.DayRows) -> object:
-        return lake.replace_day(name, DAY, rows.batches, {})
-
-    def day(name: str) -> engine.Slice:
-        return lake.slice(name, DAY)
-
-    yield "plain read: gunzip, json.loads", lambda: read_plainly(home.landing)
-    yield "ingestion", lambda: ingest(lake, new_files(lake, home.landing))
-    yield (
-        "flagged_sessions",
-        lambda: store(
-            "flagged_sessions", flags.flagged_sessions(day("search_sessions"), lake.slice("session_events"), rulebook())
-        ),
-    )
-    yield (
-        "fine_tuning_inputs",
-        lambda: store(
-            "fine_tuning_inputs",
-            engine.fine_tuning_inputs(
-                day("search_sessions"), lake.slice("session_events"), lake.slice("items"), day("flagged_sessions"), ["click"]
-            ),
-        ),
-    )
-    yield "sampled_inputs", lambda: store("sampled_inputs", engine.sampled_inputs(day("fine_tuning_inputs"), 0.5, 0))
-    yield "text_vectors", lambda: engine.text_vectors(lake, day("sampled_inputs"), lake.slice("items"), encoder, {})
-    yield (
-        "pair_features",
-        lambda: store(
-            "pair_features",
-            engine.pair_features(
-                day("sampled_inputs"), lake.slice("items"), lake.slice("text_vectors"), encoder.fingerprint, settings
-            ),
-        ),
-    )
-    yield (
-        "fine_tuning_features",
-        lambda: store("fine_tuning_features", engine.fine_tuning_features(day("pair_features"), 0.0, 1.0)),
-    )
+SIZES = (10_000, 100_000) if SMALL else (10_000, 100_000, 1_000_000)
+ITEMS, QUERIES = 100_000, 50_000
+ENCODER = "hashing:384"
+CONFIG = {
+    "ops": {"pair_features": {"config": {"confidence": "windowed"}}},
+    "resources": {"encoder": {"config": {"model": ENCODER}}},
+}
 
 
-def read_plainly(landing: Path) -> int:
-    """What reading the files costs anyone: decompress each line and parse it."""
-    return sum(len(json.loads(line)) for path in landing.rglob("*.gz") for line in gzip.open(path))
+def text_of(item: int) -> str:
+    """What stands in the catalogue."""
+    return f"a thing of number {item} with words {item % 977} and {item % 31}"
 
 
-def measure(sessions: int) -> None:
-    """Print the seconds of each step, the rows of pair_features, and the peak memory of this process in MiB."""
+def write_items(landing: Path) -> None:
+    """Land the catalogue."""
+    (landing / "items").mkdir(parents=True)
+    lines = (json.dumps({"item_id": f"item-{item}", "text": text_of(item)}) for item in range(ITEMS))
+    (landing / "items" / "items.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def fill_vectors(lake: Lake) -> None:
+    """Give every text of the benchmark a vector."""
+    encoder = load_encoder(ENCODER)
+    texts = {
+        "query": [f"red shoes number {number}" for number in range(QUERIES)],
+        "item": [text_of(item) for item in range(ITEMS)],
+    }
+    for role, all_of_role in texts.items():
+        for start in range(0, len(all_of_role), 8_192):
+            some = all_of_role[start : start + 8_192]
+            matrix = encoder.encode(some, role)  # type: ignore[arg-type] # a role is one of the two
+            offsets = pa.array(np.arange(len(some) + 1, dtype=np.int32) * matrix.shape[1])
+            vectors = pa.ListArray.from_arrays(offsets, pa.array(matrix.astype(np.float32).ravel()))
+            hashes = pa.array([hashlib.md5(text.encode(), usedforsecurity=False).hexdigest() for text in some])
+            names = [pa.array([word] * len(some)) for word in (encoder.fingerprint, role)]
+            rows = pa.table([*names, hashes, vectors], schema=TEXT_VECTORS.schema)
+            lake.append(TEXT_VECTORS.name, rows, {"model": encoder.fingerprint})
+
+
+@contextmanager
+def highest_memory(every: float = 0.02) -> Iterator[list[float]]:
+    """The highest resident memory of this process so far, in MiB, looked at ``every`` so many seconds.
+
+    (The system's own mark will not do: each step lets it begin anew, to tell its own.)
+    """
+    highest, ended = [0.0], threading.Event()
+
+    def watch() -> None:
+        page = os.sysconf("SC_PAGE_SIZE")
+        while not ended.wait(every):
+            pages = int(Path("/proc/self/statm").read_text().split()[1])
+            highest[0] = max(highest[0], pages * page / 2**20)
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield highest
+    finally:
+        ended.set()
+        thread.join()
+
+
+def measure(sessions: int, vectors: Path) -> dict[str, Any]:
+    """Run the pipeline on a fresh home; what it took."""
+    from ft_assets import headless
+
     with tempfile.TemporaryDirectory(prefix="ft_assets_bench_") as folder:
         home = Home(Path(folder) / "home")
-        command = "import sys; from pathlib import Path; from ft_assets.simulate import simulate as s; "
-        command += f"s(Path(sys.argv[1]), days=1, sessions={sessions}, seed=0)"
-        subprocess.run([sys.executable, "-c", command, str(home.landing)], check=True)
-        times = {}
-        for name, step in steps(home):
+        command = "import sys; from pathlib import Path; from benchmarks.ingestion import write_log as w; "
+        command += f"print(w(Path(sys.argv[1]), {sessions}))"
+        landed = subprocess.run([sys.executable, "-c", command, str(home.landing)], check=True, capture_output=True).stdout
+        write_items(Path(home.landing))
+        shutil.copytree(vectors / "lake" / TEXT_VECTORS.name, Path(home.lake.root) / TEXT_VECTORS.name)
+        with headless.instance_of(home) as instance, highest_memory() as highest:
             start = time.perf_counter()
-            step()
-            times[name] = time.perf_counter() - start
-        pairs = home.lake.slice("pair_features", DAY).row_count
-        print(json.dumps({"times": times, "pairs": pairs, "peak": peak_memory()}))
+            done = headless.run_until_nothing_is_new(home, instance, lambda line: print(line, file=sys.stderr), CONFIG)
+            seconds = time.perf_counter() - start
+            if not done.succeeded:
+                raise RuntimeError(f"the runs must end well, got {done}")
+            steps, encoded = _steps(instance)
+        if encoded:
+            raise RuntimeError(f"every text must have its vector beforehand, {encoded} were encoded")
+        return {
+            "seconds": seconds,
+            "steps": steps,
+            "runs": done.runs,
+            "pairs": home.lake.slice("pair_features").row_count,
+            "features": home.lake.slice("fine_tuning_features").row_count,
+            "landed": int(landed),
+            "stored": {
+                name: sum(Path(uri.removeprefix("file://")).stat().st_size for uri in home.lake.slice(name).file_uris())
+                for name in TABLES
+            },
+            "peak": highest[0],
+        }
 
 
-def tables() -> Iterator[str]:
-    """Rows: seconds a step at each size, and what they come to."""
-    found = {}
-    for sessions in SIZES:
-        command = [sys.executable, "-m", "benchmarks.pipeline", str(sessions)]
-        printed = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ.copy()).stdout
-        found[sessions] = json.loads(printed.splitlines()[-1])
-    yield "| seconds | " + " | ".join(f"{sessions:,} sessions" for sessions in SIZES) + " |"
-    yield "|---|" + "---|" * len(SIZES)
-    for name in next(iter(found.values()))["times"]:
-        yield f"| {name} | " + " | ".join(f"{found[sessions]['times'][name]:.2f}" for sessions in SIZES) + " |"
-    totals = {s: sum(list(f["times"].values())[1:]) for s, f in found.items()}
-    plain = {s: next(iter(f["times"].values())) for s, f in found.items()}
-    rows = {
-        "all steps": [f"{totals[s]:.2f}" for s in SIZES],
-        "times the plain read": [f"{totals[s] / plain[s]:.1f}" for s in SIZES],
-        "microseconds a session": [f"{totals[s] / s * 1e6:.0f}" for s in SIZES],
-        "rows of pair_features": [f"{found[s]['pairs']:,}" for s in SIZES],
-        "peak memory, MiB": [f"{found[s]['peak']:,.0f}" for s in SIZES],
-    }
-    for name, cells in rows.items():
-        yield f"| {name} | " + " | ".join(cells) + " |"
+def _steps(instance: dg.DagsterInstance) -> tuple[dict[str, list[float]], int]:
+    """Seconds of every step by name (of a table's rows alone as ``<table> rows``), and how many texts were encoded."""
+    found: dict[str, list[float]] = defaultdict(list)
+    encoded = 0
+    for record in instance.get_run_records():
+        run_id = record.dagster_run.run_id
+        for stats in instance.get_run_step_stats(run_id):
+            found[stats.step_key].append((stats.end_time or 0.0) - (stats.start_time or 0.0))
+        for entry in instance.all_logs(run_id):
+            event = entry.dagster_event
+            if event is None or not event.is_step_materialization:
+                continue
+            metadata = event.step_materialization_data.materialization.metadata
+            name = event.step_key or ""
+            if name in TABLES and "seconds" in metadata:
+                found[f"{name} rows"].append(float(metadata["seconds"].value))  # type: ignore[arg-type] # a number
+            for role in ("query", "item"):
+                count = metadata.get(f"{role}_texts_encoded")
+                encoded += int(str(count.value)) if count else 0
+    return dict(found), encoded
+
+
+def tables(found: dict[int, dict[str, Any]]) -> Iterator[str]:
+    """A column for each size."""
+    sizes = list(found)
+
+    def row(name: str, cells: list[str]) -> str:
+        return f"| {name} | " + " | ".join(cells) + " |"
+
+    def of_steps(name: str) -> list[float]:
+        return [sum(found[size]["steps"].get(name, [])) for size in sizes]
+
+    yield row("", [f"{size:,} sessions" for size in sizes])
+    yield "|---|" + "---|" * len(sizes)
+    daily = [name for name, table in TABLES.items() if table.daily]
+    in_steps = [0.0] * len(sizes)
+    for name in ("ingestion", *daily):
+        took, rows_alone = of_steps(name), of_steps(f"{name} rows")
+        in_steps = [a + b for a, b in zip(in_steps, took, strict=True)]
+        alone = any(rows_alone)
+        cells = [f"{a:.1f} ({b:.1f})" if alone else f"{a:.1f}" for a, b in zip(took, rows_alone, strict=True)]
+        yield row(f"{name}, s" + (" (its rows alone)" if alone else ""), cells)
+    checks = {name: of_steps(f"{name}_checks") for name in TABLES}
+    checking = [sum(seconds) for seconds in zip(*checks.values(), strict=True)]
+    for name in daily:
+        yield row(f"checks of {name}, s", [f"{seconds:.1f}" for seconds in checks[name]])
+    of_log = zip(*(seconds for name, seconds in checks.items() if name not in daily), strict=True)
+    yield row("checks of the log, s", [f"{sum(seconds):.1f}" for seconds in of_log])
+    own = [found[size]["seconds"] - a - b for size, a, b in zip(sizes, in_steps, checking, strict=True)]
+    count = [sum(len(t) for name, t in found[size]["steps"].items() if not name.endswith(" rows")) for size in sizes]
+    yield row("Dagster between the steps, s (a step)", [f"{o:.1f} ({o / c:.3f})" for o, c in zip(own, count, strict=True)])
+    yield row("**all, s**", [f"**{found[size]['seconds']:.1f}**" for size in sizes])
+    yield row("sessions a second", [f"{size / found[size]['seconds']:,.0f}" for size in sizes])
+    yield row("pairs", [f"{found[size]['pairs']:,}" for size in sizes])
+    yield row("pairs a second", [f"{found[size]['pairs'] / found[size]['seconds']:,.0f}" for size in sizes])
+    yield row("landed, MB", [f"{found[size]['landed'] / 1e6:,.0f}" for size in sizes])
+    yield row("stored, MB", [f"{sum(found[size]['stored'].values()) / 1e6:,.0f}" for size in sizes])
+    yield row(
+        "of them fine_tuning_features, MB", [f"{found[size]['stored']['fine_tuning_features'] / 1e6:,.0f}" for size in sizes]
+    )
+    yield row("peak memory, MiB", [f"{found[size]['peak']:,.0f}" for size in sizes])
+    yield ""
+    for least, most in itertools.pairwise(sizes):
+        powers = [math.log(found[most][of] / found[least][of]) / math.log(most / least) for of in ("seconds", "peak")]
+        yield (
+            f"From {least:,} to {most:,} sessions the time grows with the power {powers[0]:.2f} of their number, "
+            f"the memory with the power {powers[1]:.2f}."
+        )
 
 
 def main() -> None:
     """Print the table, as Markdown."""
-    print("## A day, from landed files to features\n")
-    for line in tables():
+    print(f"## The whole pipeline, {DAYS} days, vectors precomputed\n")
+    found = {}
+    with tempfile.TemporaryDirectory(prefix="ft_assets_bench_") as folder:
+        fill_vectors(Home(Path(folder)).lake)
+        for sessions in SIZES:
+            command = [sys.executable, "-m", "benchmarks.pipeline", str(sessions), folder]
+            printed = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ.copy()).stdout
+            found[sessions] = json.loads(printed.splitlines()[-1])
+    for line in tables(found):
         print(line, flush=True)
     print()
 
 
 if __name__ == "__main__":
-    measure(int(sys.argv[1])) if len(sys.argv) > 1 else main()
+    if len(sys.argv) > 1:
+        print(json.dumps(measure(int(sys.argv[1]), Path(sys.argv[2]))))
+    else:
+        main()

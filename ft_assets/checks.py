@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -119,9 +119,12 @@ class StoredTable:
         for view in check.views:
             self._see(view)
         statements = {**({"numbers": before[0]} if before else {}), "violations": last}
+        # Of the vectors only the day's are held: all the others stream past its texts.
+        is_large = any(view.table == schemas.TEXT_VECTORS.name for view in check.views)
         try:
-            for name, statement in statements.items():
-                self._con.sql(statement, params={p: parameters[p] for p in statement.named_parameters}).create(name)
+            with queries.joined_as_written(self._con) if is_large else nullcontext():
+                for name, statement in statements.items():
+                    self._con.sql(statement, params={p: parameters[p] for p in statement.named_parameters}).create(name)
             return self._taken(check, has_numbers=bool(before))
         finally:
             for name in statements:

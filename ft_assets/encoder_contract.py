@@ -8,8 +8,8 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from typing import Any, Literal, Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -56,6 +56,24 @@ class Encoder(Protocol):
         ...
 
 
+@runtime_checkable
+class Streaming(Protocol):
+    """An encoder that encodes texts as they are read, and gives their vectors as they come."""
+
+    def encode_batches(self, texts: Iterable[str], role: Role) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Encode texts without holding all of them.
+
+        Args:
+            texts: distinct; best in order of length. They are read by another thread.
+            role: as for ``encode``.
+
+        Yields:
+            Places of some of the texts among all, from 0, int64 [n], and their vectors, float32 [n, D]. Each text's come once,
+            in whatever order.
+        """
+        ...
+
+
 def model_fingerprint(description: dict[str, Any]) -> str:
     """Make the key of a model: short name and 12 hex digits, [a-z0-9._-] only, never without a letter.
 
@@ -83,10 +101,13 @@ def distinct_texts(texts: Sequence[str]) -> tuple[list[str], np.ndarray]:
     for index, text in enumerate(texts):
         if not isinstance(text, str):
             raise TypeError(f"texts must be strings, got {type(text).__name__} at position {index}")
-        # Half of a surrogate pair is legal in JSON, but is no character; tokenizers refuse it.
-        clean = text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-        places[index] = place_of.setdefault(clean, len(place_of))
+        places[index] = place_of.setdefault(clean_text(text), len(place_of))
     return list(place_of), places
+
+
+def clean_text(text: str) -> str:
+    """A text that tokenizers take: half of a surrogate pair is legal in JSON, but is no character."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def prompt_of(prompts: dict[str, str], role: str) -> str:

@@ -9,27 +9,55 @@ Letters: S sessions of a batch, N results, O objects, P pairs, D width of a vect
 from __future__ import annotations
 
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_assets import queries
-from ft_assets.lake import Batches, Lake, Slice
-from ft_assets.packing import DayVectors, PackedSessions, pack_sessions
-from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS, TEXT_VECTORS
+from ft_assets.day_vectors import DayVectors
+from ft_assets.device_memory import Fitting
+from ft_assets.joining import BOOKS, Catalogue, join_sessions
+from ft_assets.lake import Batches, Slice
+from ft_assets.packing import PackedSessions, pack_sessions
+from ft_assets.queries import rebatched
+from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS
+from ft_assets.text_encoding import Encoded, text_vectors
 
 if TYPE_CHECKING:
     import torch
 
-    from ft_assets.encoders import Encoder, Role
-    from ft_assets.kernels import Ranker, SessionPairs
+    from ft_assets.kernels import Landing, Ranker, SessionPairs
 
-SESSIONS_PER_BATCH = 4_096
+T = TypeVar("T")
+__all__ = [
+    "SESSIONS_PER_BATCH",
+    "DayRows",
+    "Encoded",
+    "PairKernels",
+    "PairSettings",
+    "counted",
+    "fine_tuning_features",
+    "fine_tuning_inputs",
+    "held_back",
+    "pair_features",
+    "rebatched",
+    "sampled_inputs",
+    "text_vectors",
+    "versions",
+]
+
+SESSIONS_PER_BATCH = 8_192
+PAIRINGS = pa.array(["session", "irrelevant"])
+HASHES_KEPT = 1_000_000  # of object ids: some 100 MB
+SESSIONS_PER_JOIN = 16_384  # each batch looks its items up in all of the day
+IN_FLIGHT = 1  # batches that a GPU works on while the next is packed
 
 
 @dataclass(frozen=True)
@@ -75,12 +103,21 @@ def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, flags: Slic
     counts: dict[str, int] = {}
     read = (sessions, events, items, flags)
 
+    def joined(batch: pa.RecordBatch, catalogue: Catalogue) -> pa.RecordBatch:
+        rows, books = join_sessions(batch, catalogue)
+        _add(counts, **books)
+        counts["sessions_flagged"] -= batch.num_rows
+        return rows
+
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
+        counts.update(sessions_read=sessions.row_count, sessions_flagged=sessions.row_count, **dict.fromkeys(BOOKS, 0))
         with queries.session({slice_.table.name: slice_ for slice_ in read}) as con:
-            parameters = {"event_types": event_types}
-            counts.update(queries.rows(queries.query(con, "reports/fine_tuning_inputs_books", parameters))[0])
-            yield from counted(queries.stream(queries.query(con, "assets/fine_tuning_inputs", parameters)), counts)
+            catalogue = Catalogue.of(queries.query(con, "assets/fine_tuning_inputs_items").to_arrow_table())
+            logged = queries.query(con, "assets/fine_tuning_inputs", {"event_types": event_types})
+            for batch in rebatched(queries.stream(logged, SESSIONS_PER_JOIN), SESSIONS_PER_JOIN):
+                yield from counted([joined(batch, catalogue)], counts)
+        counts.setdefault("rows_out", 0)
 
     return DayRows(batches, counts, versions(*read))
 
@@ -95,9 +132,10 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
     """
     import torch
 
-    from ft_assets.kernels import id_hashes, kept_objects
+    from ft_assets.kernels import kept_objects
 
     counts: dict[str, int] = {}
+    hashes = _IdHashes(factor)
 
     def thinned(batch: pa.RecordBatch) -> pa.RecordBatch:
         packed = pack_sessions(batch)
@@ -105,8 +143,8 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
         objects = kept_objects(
             torch.from_numpy(packed.object_clicked),
             torch.from_numpy(packed.object_offsets),
-            id_hashes(batch["session_id"].to_pylist()),
-            id_hashes(packed.object_names.to_pylist())[packed.object_name_index],
+            hashes.once(batch["session_id"]),
+            hashes.of(packed.object_names)[packed.object_name_index],
             factor=factor,
             seed=seed,
         ).numpy()
@@ -122,69 +160,38 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
     return DayRows(batches, counts, versions(inputs))
 
 
-@dataclass(frozen=True)
-class Encoded:
-    """What encoding a day's texts did: texts that had a vector already need nothing."""
+class _IdHashes:
+    """Hashes of ids, each object's once a day, and none where all or no objects stay: nothing is chosen then.
 
-    texts: dict[str, int]
-    encoded: dict[Role, int]
-    seconds: float
-    version: int
-
-
-def text_vectors(
-    lake: Lake,
-    inputs: Slice,
-    items: Slice,
-    encoder: Encoder,
-    metadata: dict[str, Any],
-    progress: Callable[[int, int], None] | None = None,  # told queries and items encoded so far
-    texts_per_commit: int = 8_192,
-) -> Encoded:
-    """See to it that every text of a day has a vector under the encoder's model; encode those that have none.
-
-    A text is encoded once in its life: what is there, from whatever session, day or run, is used again. Vectors are
-    committed every ``texts_per_commit`` texts, so a killed run loses no more than that.
+    Args:
+        factor: share of the objects that stay.
     """
-    import time
 
-    vectors = lake.slice(TEXT_VECTORS.name)
-    with queries.session({"sampled_inputs": inputs, "items": items, "text_vectors": vectors}) as con:
-        books = queries.rows(queries.query(con, "reports/text_vectors_books"))
-        missing = queries.query(con, "assets/text_vectors", {"model": encoder.fingerprint})
-        encoded: dict[Role, int] = {"query": 0, "item": 0}
-        seconds = 0.0
-        for batch in rebatched(queries.stream(missing, texts_per_commit), texts_per_commit):
-            began = time.perf_counter()
-            rows = [_encoded_rows(encoder, batch.filter(pc.equal(batch["role"], role)), role, encoded) for role in encoded]
-            seconds += time.perf_counter() - began
-            lake.append(TEXT_VECTORS.name, pa.concat_tables(rows), {"model": encoder.fingerprint})
-            if progress is not None:
-                progress(encoded["query"], encoded["item"])
-    # The day's own entry in the log: all its texts have vectors from this version on.
-    version = lake.append(TEXT_VECTORS.name, TEXT_VECTORS.empty(), metadata).version
-    return Encoded({row["role"]: row["texts"] for row in books}, encoded, seconds, version)
+    def __init__(self, factor: float) -> None:
+        self._chosen = factor not in (0.0, 1.0)
+        self._known: dict[str, int] = {}
 
+    def once(self, ids: pa.Array) -> torch.Tensor:
+        """int64 [K] of ids that do not come again."""
+        import torch
 
-def _encoded_rows(encoder: Encoder, texts: pa.RecordBatch, role: Role, encoded: dict[Role, int]) -> pa.Table:
-    """Encode texts of one role, and count them."""
-    encoded[role] += texts.num_rows
-    if not texts.num_rows:
-        return TEXT_VECTORS.empty()
-    return _vector_rows(encoder.fingerprint, texts, encoder.encode(texts["text"].to_pylist(), role))
+        from ft_assets.kernels import id_hashes
 
+        return id_hashes(ids.to_pylist()) if self._chosen else torch.zeros(len(ids), dtype=torch.int64)
 
-def _vector_rows(model: str, texts: pa.RecordBatch, matrix: np.ndarray[Any, Any]) -> pa.Table:
-    if matrix.shape[0] != texts.num_rows or not np.isfinite(matrix).all():
-        raise ValueError(
-            f"{model} must give {texts.num_rows} finite vectors, got shape {matrix.shape} with "
-            f"{int((~np.isfinite(matrix)).any(axis=-1).sum())} not finite"
-        )
-    rows, width = matrix.shape
-    offsets = pa.array(np.arange(rows + 1, dtype=np.int32) * width)
-    vector = pa.ListArray.from_arrays(offsets, pa.array(matrix.astype(np.float32, copy=False).ravel()))
-    model_column = pa.array([model] * rows)
-    return pa.table([model_column, texts["role"], texts["text_hash"], vector], schema=TEXT_VECTORS.schema)
+    def of(self, ids: pa.Array) -> torch.Tensor:
+        """int64 [K] of ids that come again in other batches."""
+        import torch
+
+        from ft_assets.kernels import id_hash
+
+        if not self._chosen:
+            return self.once(ids)
+        if len(self._known) > HASHES_KEPT:
+            self._known.clear()
+        names = ids.to_pylist()
+        self._known.update((name, id_hash(name)) for name in names if name not in self._known)
+        return torch.tensor([self._known[name] for name in names], dtype=torch.int64)
 
 
 @dataclass(frozen=True)
@@ -198,7 +205,9 @@ class PairSettings:
         window_size: results in the window of windowed confidences.
         not_irrelevant_only: leave irrelevant sessions out, else pair them.
         sessions_per_batch: sessions in memory at once.
-        device: where the kernels run; auto picks cuda, else mps, else cpu.
+        precision: of the vectors that are compared: float32, or bfloat16, which halves what is moved and gathered; sums
+            are float32 in any case.
+        device: where the kernels run, by torch's name.
     """
 
     ranker: str = "cosine"
@@ -207,7 +216,20 @@ class PairSettings:
     window_size: int = 3
     not_irrelevant_only: bool = True
     sessions_per_batch: int = SESSIONS_PER_BATCH
+    precision: str = "float32"
     device: str = "cpu"
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision, as torch has it.
+
+        Raises:
+            ValueError: there is no choice of that name.
+        """
+        import torch
+
+        known: dict[str, torch.dtype] = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+        return cast("torch.dtype", _choice("precision", self.precision, known))
 
     def kernels(self) -> PairKernels:
         """The functions of those names.
@@ -260,10 +282,14 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
         counts.clear()
         counts.update(sessions_read=0, results_shown=0, pairs_session=0, pairs_irrelevant=0)
         with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
-            tables = {"sampled_inputs": inputs, "items": items, "text_vectors": vectors}
+            tables = {"sampled_inputs": inputs, "items": items}
             with queries.session(tables) as con:
-                query_vectors = DayVectors.load(con, model, "query", Path(folder))
-                item_vectors = DayVectors.load(con, model, "item", Path(folder), query_vectors.width)
+                query_texts, item_texts = (
+                    queries.query(con, "assets/pair_features_texts", {"role": role}).to_arrow_table()
+                    for role in ("query", "item")
+                )
+            query_vectors = DayVectors.load(query_texts, vectors, model, "query", Path(folder))
+            item_vectors = DayVectors.load(item_texts, vectors, model, "item", Path(folder), query_vectors.width)
             day = _Day(inputs, query_vectors, item_vectors, settings, counts)
             yield from counted(day.session_pairs(), counts)
             if not settings.not_irrelevant_only:
@@ -282,66 +308,171 @@ class _Day:
 
     def session_pairs(self) -> Iterator[pa.RecordBatch]:
         """Every clicked object with every kept not-event object of its session."""
-        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch, self.counts):
-            relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
-            _add(self.counts, results_shown=len(batch["item_ids"].flatten()))
-            if relevant.num_rows:
-                yield self._rows(relevant, partners=None)
+        return self._rows(self._relevant())
 
     def irrelevant_pairs(self) -> Iterator[pa.RecordBatch]:
         """Positives of not-irrelevant sessions with not-events of irrelevant ones, cycling the shorter list."""
+        return self._rows(self._partners())
+
+    def _relevant(self) -> Iterator[_Work]:
+        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch, self.counts):
+            _add(self.counts, results_shown=len(batch["item_ids"].flatten()))
+            relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
+            if relevant.num_rows:
+                yield _Work(relevant)
+
+    def _partners(self) -> Iterator[_Work]:
         size = self.settings.sessions_per_batch
         with queries.session({"sampled_inputs": self.inputs}) as con:
             partners = queries.stream(queries.query(con, "assets/pair_features_partners"), size)
             for beside in rebatched(partners, size):
                 sides = [pa.RecordBatch.from_struct_array(beside[side]) for side in ("relevant", "irrelevant")]
-                both = pa.Table.from_batches(sides).cast(self.inputs.table.schema).combine_chunks().to_batches()[0]
-                rows = np.arange(beside.num_rows)
-                yield self._rows(both, partners=np.stack([rows, rows + len(rows)], axis=1))
+                relevant, irrelevant = (pa.Table.from_batches([side]).cast(self.inputs.table.schema) for side in sides)
+                yield _Work(*(side.combine_chunks().to_batches()[0] for side in (relevant, irrelevant)))
 
-    def _rows(self, batch: pa.RecordBatch, partners: np.ndarray[Any, Any] | None) -> pa.RecordBatch:
+    def _rows(self, works: Iterable[_Work]) -> Iterator[pa.RecordBatch]:
+        """Rows of pairs, in order; on a GPU the next batches are packed while it is at work.
+
+        A batch that does not fit into its memory is made in halves, and so are those after it: a batch's pairs are those of
+        its parts, joined.
+        """
+        fitting = Fitting()
+        launched = (fitting.run(self._launched, work, len, _Work.halves) for work in works)
+        for parts in held_back(launched, 0 if self.settings.device == "cpu" else IN_FLIGHT):
+            for part in parts:
+                yield part.rows(self.counts)
+
+    def _launched(self, work: _Work) -> _Launched:
+        """Let the device score a batch."""
         import torch
 
-        from ft_assets.kernels import extract_pairs
+        from ft_assets.kernels import Landing, extract_pairs, moved
 
+        batch, partners = work.both()
         packed = pack_sessions(batch, self.query_vectors, self.item_vectors)
-        query_index, queries_ = np.unique(packed.query_rows, return_inverse=True)
-        item_index, items_ = np.unique(packed.item_rows, return_inverse=True)
-        kernels, device = self.settings.kernels(), torch.device(self.settings.device)
-        with torch.inference_mode():
+        kernels, dtype = self.settings.kernels(), self.settings.dtype
+
+        def on_device(vectors: DayVectors, rows: np.ndarray[Any, Any]) -> tuple[torch.Tensor, np.ndarray[Any, Any]]:
+            wanted, places = vectors.take(rows)
+            return moved(torch.from_numpy(wanted).to(dtype), self.settings.device), places
+
+        with torch.inference_mode(), _one_thread():
+            query_vectors, queries_ = on_device(self.query_vectors, packed.query_rows)
+            item_vectors, items_ = on_device(self.item_vectors, packed.item_rows)
             pairs = extract_pairs(
                 packed.to_session_batch(queries_, items_),
-                torch.from_numpy(self.query_vectors.take(query_index)).to(device),
-                torch.from_numpy(self.item_vectors.take(item_index)).to(device),
+                query_vectors,
+                item_vectors,
                 ranker=kernels.ranker,
                 ranks_aggregator=kernels.ranks_aggregator,
                 confidence_calculator=kernels.confidence_calculator,
                 session_pairs=partners is None,
                 partners=None if partners is None else torch.from_numpy(partners),
             )
-        _add(self.counts, **{f"pairs_{'session' if partners is None else 'irrelevant'}": len(pairs.positive_object)})
-        return _pair_rows(batch, packed, pairs, kernels.ranker.target)
+            numbers = (pairs.positive_ranks, pairs.negative_ranks, pairs.positive_confidences, pairs.negative_confidences)
+            landing = Landing(torch.stack([number.float() for number in numbers]))
+        return _Launched(batch, packed, pairs, landing, kernels.ranker.target, "session" if partners is None else "irrelevant")
 
 
-def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, target: int) -> pa.RecordBatch:
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Let torch compute on the calling thread alone.
+
+    The tensors of a batch are small: threads that share one wait for each other, spinning, longer than they work, and keep
+    the writer from the core that it needs. (A day of 143,000 sessions took 5.5 CPU seconds on one thread and 13 on two.)
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """Sessions to make pairs of: each by itself, or each beside an irrelevant one."""
+
+    sessions: pa.RecordBatch
+    irrelevant: pa.RecordBatch | None = None
+
+    def __len__(self) -> int:
+        return int(self.sessions.num_rows)
+
+    def halves(self) -> tuple[_Work, ...]:
+        """The first half of the sessions, and the others."""
+        middle = len(self) // 2
+        if middle == 0:
+            return (self,)
+        cuts = ((0, middle), (middle, len(self) - middle))
+        beside = self.irrelevant
+        return tuple(_Work(self.sessions.slice(*cut), None if beside is None else beside.slice(*cut)) for cut in cuts)
+
+    def both(self) -> tuple[pa.RecordBatch, np.ndarray[Any, Any] | None]:
+        """All its sessions, and which of them are partners: int64 [n, 2]."""
+        if self.irrelevant is None:
+            return self.sessions, None
+        rows = np.arange(len(self))
+        both = pa.Table.from_batches([self.sessions, self.irrelevant]).combine_chunks().to_batches()[0]
+        return both, np.stack([rows, rows + len(rows)], axis=1)
+
+
+@dataclass(frozen=True)
+class _Launched:
+    """A batch whose pairs are known, and whose numbers are on their way from the device."""
+
+    batch: pa.RecordBatch
+    packed: PackedSessions
+    pairs: SessionPairs
+    numbers: Landing
+    target: int
+    pairing: str
+
+    def rows(self, counts: dict[str, int]) -> pa.RecordBatch:
+        """Rows of pair_features, counted; waits for the numbers."""
+        _add(counts, **{f"pairs_{self.pairing}": len(self.pairs)})
+        return _pair_rows(self.batch, self.packed, self.pairs, self.numbers.wait().numpy(), self.target)
+
+
+def held_back(items: Iterable[T], count: int) -> Iterator[T]:
+    """The same items, each given only when ``count`` more have been made.
+
+    Example:
+        >>> list(held_back(iter("abc"), 2))
+        ['a', 'b', 'c']
+    """
+    waiting: deque[T] = deque()
+    for item in items:
+        waiting.append(item)
+        if len(waiting) > count:
+            yield waiting.popleft()
+    yield from waiting
+
+
+def _pair_rows(
+    batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, numbers: np.ndarray[Any, Any], target: int
+) -> pa.RecordBatch:
+    """Rows of pair_features; the numbers are ranks and confidences of positives and negatives, float32 [4, P]."""
+    count = len(pairs)
     session = pa.array(pairs.session.numpy())
 
     def object_ids(rows: torch.Tensor) -> pa.Array:
         return packed.object_names.take(pa.array(packed.object_name_index[rows.numpy()]))
 
-    count = len(session)
     columns = {
         "session_id": batch["session_id"].take(session),
         "session_date": batch["session_date"].take(session),
         "query_hash": batch["query_hash"].take(session),
         "positive_id": object_ids(pairs.positive_object),
         "negative_id": object_ids(pairs.negative_object),
-        "positive_rank": pairs.positive_ranks.float().cpu().numpy(),
-        "negative_rank": pairs.negative_ranks.float().cpu().numpy(),
+        "positive_rank": numbers[0],
+        "negative_rank": numbers[1],
         "target": np.full(count, target, dtype=np.int8),
-        "positive_confidence": pairs.positive_confidences.float().cpu().numpy(),
-        "negative_confidence": pairs.negative_confidences.float().cpu().numpy(),
-        "pairing": pa.array(np.where(pairs.irrelevant.numpy(), "irrelevant", "session"), pa.string()),
+        "positive_confidence": numbers[2],
+        "negative_confidence": numbers[3],
+        "pairing": PAIRINGS.take(pa.array(pairs.irrelevant.numpy().astype(np.int8))),
     }
     return pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], schema=PAIR_FEATURES.schema)
 
@@ -373,24 +504,6 @@ def _session_batches(inputs: Slice, size: int, counts: dict[str, int]) -> Iterat
         for batch in rebatched(queries.stream(queries.query(con, "assets/sessions_in_order"), size), size):
             _add(counts, sessions_read=batch.num_rows)
             yield batch.cast(inputs.table.schema)
-
-
-def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
-    """The same rows in batches of exactly ``size`` rows but for the last: storage cuts them where it likes."""
-    waiting: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        taken = 0
-        while taken < batch.num_rows:
-            piece = batch.slice(taken, size - rows)
-            waiting.append(piece)
-            rows += piece.num_rows
-            taken += piece.num_rows
-            if rows == size:
-                yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
-                waiting, rows = [], 0
-    if rows:
-        yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
 
 
 def counted(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:

@@ -17,7 +17,7 @@ import pyarrow as pa
 from deltalake import CommitProperties
 
 from ft_assets import queries, schemas
-from ft_assets.lake import WRITER, Lake, retried
+from ft_assets.lake import Lake, retried, writer_of
 from ft_assets.schemas import SEARCH_SESSIONS, TEXT_VECTORS, Table
 from ft_assets.traces import Person
 
@@ -125,7 +125,9 @@ def delete_irrelevant_pairs(lake: Lake, table: Table, days: list[dt.date]) -> in
     if not rows:
         return 0
     predicate = f"pairing = 'irrelevant' and session_date in ({listed})"
-    done = retried(lambda: lake.open(table.name).delete(predicate, writer_properties=WRITER, commit_properties=_stating({})))
+    done = retried(
+        lambda: lake.open(table.name).delete(predicate, writer_properties=writer_of(table.name), commit_properties=_stating({}))
+    )
     return int(done["num_deleted_rows"] or 0)
 
 
@@ -212,7 +214,7 @@ def _merge(lake: Lake, table: Table, rows: pa.Table, keys: list[str], metadata: 
             predicate=" and ".join(f"old.{name} = gone.{name}" for name in keys),
             source_alias="gone",
             target_alias="old",
-            writer_properties=WRITER,
+            writer_properties=writer_of(table.name),
             commit_properties=_stating(metadata),
         )
         is_update = "rest" in rows.column_names

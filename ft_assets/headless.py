@@ -6,6 +6,7 @@ The only module beside ``defs/`` that calls Dagster: it is the daemon's part, fo
 from __future__ import annotations
 
 import datetime as dt
+import logging
 import os
 import shutil
 import tempfile
@@ -21,7 +22,7 @@ from filelock import Timeout
 
 from ft_assets import lineage, schemas
 from ft_assets.checks import Check, checks
-from ft_assets.defs.assets import GPU_POOL
+from ft_assets.defs.assets import GPU_POOL, PROGRESS
 from ft_assets.defs.evaluations import VERSION, asset_check_key, evaluation_of
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
@@ -30,6 +31,8 @@ from ft_assets.reports import CheckOutcome
 WORKSPACE = "load_from:\n  - python_module: {module_name: ft_assets.definitions, location_name: ft_assets}\n"
 # Of Dagster's, what knows of days and outcomes; what it keeps of each run by itself, such as its log, is not asked for.
 DATABASES = ("history/runs.db*", "history/runs/index.db*", "schedules/schedules.db*")
+RUNS_AT_ONCE = 4  # as in dagster.yaml
+WORDLESS_SECONDS = 10.0
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -67,7 +70,7 @@ def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
         storage = instance.event_log_storage
         if GPU_POOL not in {limit.name for limit in storage.get_pool_limits()}:
             # The default limit counts only from a pool's second batch of runs on; this one counts at once.
-            storage.set_concurrency_slots(GPU_POOL, 1)
+            storage.set_concurrency_slots(GPU_POOL, RUNS_AT_ONCE)
         yield instance
 
 
@@ -202,20 +205,43 @@ def _run(instance: dg.DagsterInstance, request: dg.RunRequest, done: Pass, say: 
 
     job = defs.resolve_job_def(str(request.job_name))
     began = time.perf_counter()
-    result = job.execute_in_process(
-        run_config={**(request.run_config or {}), **QUIET},
-        instance=instance,
-        partition_key=request.partition_key,
-        asset_selection=list(request.asset_selection) if request.asset_selection else None,
-        tags={**{str(k): str(v) for k, v in request.tags.items()}, HEADLESS: "true"},
-        raise_on_error=False,
-    )
+    with told_of_progress(lambda words: say(f"  {words}")):
+        result = job.execute_in_process(
+            run_config={**(request.run_config or {}), **QUIET},
+            instance=instance,
+            partition_key=request.partition_key,
+            asset_selection=list(request.asset_selection) if request.asset_selection else None,
+            tags={**{str(k): str(v) for k, v in request.tags.items()}, HEADLESS: "true"},
+            raise_on_error=False,
+        )
     done.runs += 1
     _note_failures(result, request.partition_key, done)
     _note_tables(result, request.partition_key, done)
     reason = "" if result.success else f": {done.failed[result.run_id]}"
     say(f"  {'done' if result.success else 'FAILED'} in {time.perf_counter() - began:.1f} s  {_sizes(result)}{reason}")
     return result.success
+
+
+@contextmanager
+def told_of_progress(say: Callable[[str], None]) -> Iterator[None]:
+    """Hear how far long steps are; what ends within a few seconds has nothing to tell but its end."""
+    began = time.perf_counter()
+
+    class Told(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if time.perf_counter() - began >= WORDLESS_SECONDS:
+                say(record.getMessage())
+
+    told = Told()
+    level, PROGRESS.propagate = PROGRESS.level, False
+    PROGRESS.addHandler(told)
+    PROGRESS.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        PROGRESS.removeHandler(told)
+        PROGRESS.setLevel(level)
+        PROGRESS.propagate = True
 
 
 def _note_failures(result: dg.ExecuteInProcessResult, day: str | None, done: Pass) -> None:

@@ -25,11 +25,11 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.fs as pafs
-from deltalake import CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
+from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from ft_assets.feeding import Feed
-from ft_assets.schemas import Table, table_named
+from ft_assets.schemas import TEXT_VECTORS, Table, table_named
 
 if TYPE_CHECKING:
     import duckdb
@@ -40,6 +40,20 @@ ATTEMPTS = 20
 GOES = "_goes"  # marks the rows of a merge that remove
 UNREADABLE = "%#?[]^|\\"  # in a local path: deltalake 1.6 panics, looks elsewhere, or reads an empty history
 WRITER = WriterProperties(compression="ZSTD", max_row_group_size=128 * 1024)
+# Bytes of like place beside each other are what compresses of a float (and nearly all of one in half precision); groups of
+# 12 MiB let a reader pass over what it does not need, and hold little of a table that is larger than memory.
+VECTOR_WRITER = WriterProperties(
+    compression="ZSTD",
+    max_row_group_size=8_192,
+    # deltalake 1.6 finds no column inside another by its name, so what holds for the vectors is the default
+    default_column_properties=ColumnProperties(
+        dictionary_enabled=False, statistics_enabled="NONE", encoding="BYTE_STREAM_SPLIT"
+    ),
+    column_properties={
+        name: ColumnProperties(dictionary_enabled=False, statistics_enabled="CHUNK", encoding="PLAIN")
+        for name in ("role", "text_hash")
+    },
+)
 # The log says which days an ingestion touched; sensors may read it long after. So it may hold no one's words or ids:
 # by default it keeps the least and greatest value of every column of every file, also of files long removed.
 TABLE_CONFIGURATION = {"delta.logRetentionDuration": "interval 3650 days", "delta.dataSkippingNumIndexedCols": "0"}
@@ -86,6 +100,11 @@ class Home:
     def dagster(self) -> Path:
         """DAGSTER_HOME of this home."""
         return self.path / "dagster"
+
+    @property
+    def claims(self) -> Path:
+        """What the processes at work on this home tell each other of what they do."""
+        return self.path / "claims"
 
     @property
     def lake(self) -> Lake:
@@ -202,14 +221,15 @@ class Slice:
             return dataset.filter(ds.field("session_date").isin(sorted(self.days)))
         return dataset.filter(ds.field("session_date") == self.session_date)
 
-    def fragments(self) -> Iterable[Any]:
-        """Its Parquet files as dataset fragments, which know their physical schema."""
-        dataset = self._dataset()
-        if self.session_date is None:
-            return dataset.get_fragments()  # type: ignore[no-any-return]
+    def fragments(self, **values: str) -> Iterable[Any]:
+        """Its Parquet files as dataset fragments, which know their physical schema; of those with such partition values."""
         import pyarrow.dataset as ds
 
-        return dataset.get_fragments(ds.field("session_date") == self.session_date)  # type: ignore[no-any-return]
+        wanted = {**values, **({} if self.session_date is None else {"session_date": self.session_date})}
+        where = None
+        for column, value in wanted.items():
+            where = ds.field(column) == value if where is None else where & (ds.field(column) == value)
+        return self._dataset().get_fragments(where)  # type: ignore[no-any-return]
 
     def batches(self, rows: int = 65_536, columns: list[str] | None = None) -> Iterable[pa.RecordBatch]:
         """Stream it, at most ``rows`` rows at a time."""
@@ -353,7 +373,7 @@ class Lake:
                     feed.reader,
                     mode="overwrite",
                     predicate=f"session_date = '{day.isoformat()}'",
-                    writer_properties=WRITER,
+                    writer_properties=writer_of(name),
                     commit_properties=_properties(metadata),
                 )
             return Commit(int(delta.version()), feed.rows)
@@ -390,7 +410,7 @@ class Lake:
                     delta,
                     feed.reader,
                     mode="append",
-                    writer_properties=WRITER,
+                    writer_properties=writer_of(name),
                     commit_properties=_properties(metadata, transactions),
                 )
             return Commit(int(delta.version()), feed.rows)
@@ -446,7 +466,7 @@ class Lake:
                 predicate=" and ".join(places),
                 source_alias="new",
                 target_alias="old",
-                writer_properties=WRITER,
+                writer_properties=writer_of(name),
                 commit_properties=_properties(metadata, transactions),
             )
             (
@@ -480,7 +500,7 @@ class Lake:
                 delta,
                 rows.cast(table_named(name).schema),
                 mode="append",
-                writer_properties=WRITER,
+                writer_properties=writer_of(name),
                 commit_properties=_properties(metadata),
             )
             return Commit(int(delta.version()), rows.num_rows)
@@ -501,6 +521,11 @@ class Lake:
                 return sorted(entries, key=lambda entry: entry["version"])
             wait(attempt)
         raise RuntimeError(f"{name} was committed to while its history was read, {ATTEMPTS} times in a row")
+
+
+def writer_of(name: str) -> WriterProperties:
+    """How the files of a table are written."""
+    return VECTOR_WRITER if name == TEXT_VECTORS.name else WRITER
 
 
 def _check_by_day(table: Table, day: dt.date) -> None:

@@ -87,7 +87,7 @@ def pictures_of_table(lake: Lake, table_name: str, day: dt.date | None = None) -
 def _placed(lake: Lake, days: Sequence[dt.date]) -> Iterator[duckdb.DuckDBPyConnection]:
     """A session that sees what pictures by position are drawn from."""
     with of_days(lake, days, *PLACED) as con:
-        queries.query(con, "reports/places").create("places")
+        queries.query(con, "reports/places").create_view("places")
         yield con
 
 

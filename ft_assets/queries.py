@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -70,9 +70,41 @@ def query(con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, An
     return con.sql(read_sql(name), params=dict(parameters or {}))
 
 
+@contextmanager
+def joined_as_written(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let joins be made as the query says: what stands on the left streams past what stands on the right.
+
+    For a query whose left side is many times as large as memory. By itself DuckDB guesses which side is the smaller one, and
+    takes a filter to leave a few rows of any table.
+    """
+    con.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
+    try:
+        yield
+    finally:
+        con.execute("set disabled_optimizers = ''")
+
+
 def stream(relation: duckdb.DuckDBPyRelation, rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
     """The rows as a stream of Arrow batches."""
     return relation.to_arrow_reader(rows)
+
+
+def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.RecordBatch]:
+    """The same rows in batches of exactly ``size`` rows but for the last: storage cuts them where it likes."""
+    waiting: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        taken = 0
+        while taken < batch.num_rows:
+            piece = batch.slice(taken, size - rows)
+            waiting.append(piece)
+            rows += piece.num_rows
+            taken += piece.num_rows
+            if rows == size:
+                yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+                waiting, rows = [], 0
+    if rows:
+        yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
 
 
 def rows(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:

@@ -109,10 +109,11 @@ def nulls(slice_: Slice) -> Iterator[dict[str, Any]]:
 
 def not_rebuilt(slice_: Slice) -> Iterator[dict[str, Any]]:
     """Batches of pairs that a training loop could not load."""
+    from ft_assets.features import COLUMNS
     from ft_assets.records import FineTuningFeatures
 
     length = 0
-    for batch in slice_.batches():
+    for batch in slice_.batches(columns=list(COLUMNS.values())):
         try:
             length += len(FineTuningFeatures.from_arrow(batch))
         except (TypeError, ValueError) as error:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,13 +41,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def dagster_ui(home: Home, log: Path, seconds: float = 90) -> Iterator[str]:
-    """The address of a UI that answers; its process group ends with the block."""
+def dagster_ui(home: Home, log: Path, seconds: float = 90, command: Sequence[str] | None = None) -> Iterator[str]:
+    """The address of a UI that answers; its process group ends with the block.
+
+    Args:
+        home: the home.
+        log: where it writes what it says.
+        seconds: how long it may take to answer.
+        command: what starts it, but for the port; ``ft-assets ui`` by default.
+    """
     port = free_port()
-    command = [sys.executable, "-m", "ft_assets.cli", "--home", str(home.path), "ui", "--port", str(port)]
+    command = command or [sys.executable, "-m", "ft_assets.cli", "--home", str(home.path), "ui"]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            command, stdout=out, stderr=out, start_new_session=True, env=os.environ | {"PYTHONUNBUFFERED": "1"}
+            [*command, "--port", str(port)],
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
     try:
         yield _answers(f"http://127.0.0.1:{port}", process, log, seconds)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,24 @@ from ft_assets_tests.builders import DAY, NEXT_DAY, event, ingested_file, item, 
 
 NOW = dt.datetime.now(dt.UTC)  # what waits is compared with the clock
 LOG_FILE, UBI_FILE = "embedding_studio/a.ndjson", "ubi/a.ndjson"
+SETTINGS = engine.PairSettings(confidence="windowed", not_irrelevant_only=False)
 WINDOW = {"min_abs_difference_threshold": 0.0, "max_abs_difference_threshold": 10.0}
 
 
-def sound_day(folder: Path) -> Lake:
-    """A sound day, made as the assets make it: parts, a thinned session, irrelevant ones, flagged ones."""
+def sound_day(folder: Path, factor: float = 0.5, settings: engine.PairSettings = SETTINGS, ranked: str = "") -> Lake:
+    """A sound day, made as the assets make it: parts, a thinned session, irrelevant ones, flagged ones.
+
+    Args:
+        folder: where the lake is made.
+        factor: share of not-event objects that stay.
+        settings: how pairs are made.
+        ranked: sessions whose results have a rank of the engine.
+    """
     shown = ["a1", "b", "a2", "c", "d", "e"]
     sessions = [session("s1", shown), session("s2", shown[1:]), session("s3", ["e", "f"])]
+    for row in sessions:
+        if row["session_id"] in ranked:
+            row["results"] = [{**one, "rank": 3.0 - 0.7 * place**1.5} for place, one in enumerate(row["results"])]
     # Enough of them that one may be flagged in shadow mode and one be left out.
     sessions += [session(f"t{n:02}", ["e", "f"], user_agent="" if n else "A Spider") for n in range(28)]
     # One shows something without a text, on which its only click fell; the lists of the day are long enough for one such.
@@ -56,12 +68,10 @@ def sound_day(folder: Path) -> Lake:
     rules = rulebook(["listed_agent"], {"every_result_clicked": {"results": 2}}, agents=["spider"])
     flagged = keep("flagged_sessions", flags.flagged_sessions(*log, rules))
     made = keep("fine_tuning_inputs", engine.fine_tuning_inputs(*log, items, flagged, ["click"]), event_types=["click"])
-    made = keep("sampled_inputs", engine.sampled_inputs(made, 0.5, 0), negative_downsampling_factor=0.5, seed=0)
+    made = keep("sampled_inputs", engine.sampled_inputs(made, factor, 7), negative_downsampling_factor=factor, seed=7)
     facts = {"session_date": str(DAY), "made_from": {}, "configuration": {}, "model": encoder.fingerprint}
     engine.text_vectors(lake, made, items, encoder, facts)
-    settings = engine.PairSettings(confidence="windowed", not_irrelevant_only=False)
-    said = {"ranker": "cosine", "not_irrelevant_only": False}
-    said |= {"ranks_aggregator": "mean", "confidence": "windowed", "window_size": 3}
+    said = {name: value for name, value in asdict(settings).items() if name not in ("sessions_per_batch", "device")}
     made = engine.pair_features(made, items, lake.slice("text_vectors"), encoder.fingerprint, settings)
     made = keep("pair_features", made, **said)
     keep("fine_tuning_features", engine.fine_tuning_features(made, *WINDOW.values()), **WINDOW)

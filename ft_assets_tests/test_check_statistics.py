@@ -155,6 +155,7 @@ def lists_of(rng: np.random.Generator, sessions: int, longest: int) -> pa.Table:
     lengths = rng.integers(2, longest + 2, size=sessions)
     rows = [
         {
+            "item_ids": [f"o{n}" for n in range(length)],
             "object_ids": [f"o{n}" for n in range(length)],
             "clicked": [True] + [False] * (length - 1),
             "kept": [True] * length,
@@ -163,8 +164,8 @@ def lists_of(rng: np.random.Generator, sessions: int, longest: int) -> pa.Table:
         for length in lengths.tolist()
     ]
     return pa.Table.from_pylist(rows, schema=pa.schema({
-        "object_ids": pa.list_(pa.string()), "clicked": pa.list_(pa.bool_()), "kept": pa.list_(pa.bool_()),
-        "is_irrelevant": pa.bool_()}))  # fmt: skip
+        "item_ids": pa.list_(pa.string()), "object_ids": pa.list_(pa.string()), "clicked": pa.list_(pa.bool_()),
+        "kept": pa.list_(pa.bool_()), "is_irrelevant": pa.bool_()}))  # fmt: skip
 
 
 def pairs_drift(today: pa.Table, before: pa.Table) -> list[dict[str, Any]]:

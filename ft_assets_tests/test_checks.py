@@ -273,7 +273,7 @@ PLANTS = [
     Plant("sampled_inputs/sessions_are_all_there", first(clicked=lambda v: [not v[0], *v[1:]])),
     Plant("sampled_inputs/texts_are_known", first(item_ids=lambda v: ["unseen", *v[1:]]), ("sessions_are_all_there",)),
     Plant("sampled_inputs/sessions_are_unique", again),
-    *(Plant("sampled_inputs/sessions_are_all_there", first(**{name: value}), LOWEST if name == "object_ids" else ())
+    *(Plant("sampled_inputs/sessions_are_all_there", first(**{name: value}))
       for name, value in {
           "ranks": lambda v: [0.25] * len(v), "event_weight": lambda v: [0.5, *v[1:]],
           "object_ids": lambda v: ["a", "b", "a", "c", "d", "g"], "started_at": at_noon(NEXT_DAY),
@@ -475,6 +475,23 @@ def test_a_sound_day_passes(template: Lake, check: Check) -> None:
     assert (outcome.passed, outcome.rows, outcome.examples, outcome.state) == (True, 0, [], "passed")
     assert outcome.description == check.description != ""
     assert (outcome.table, outcome.check) == (check.table, check.name)
+
+
+@pytest.mark.parametrize(
+    ("factor", "settings", "ranked"),
+    [
+        (0.0, PairSettings(), "s1 s2 s3"),
+        (0.3, PairSettings(ranker="euclidean", ranks_aggregator="max", confidence="windowed", window_size=5), "s1 s2"),
+        (1.0, PairSettings(ranker="dot", ranks_aggregator="min", confidence="windowed", not_irrelevant_only=False), "s1"),
+        (1.0, PairSettings(confidence="windowed", window_size=1, sessions_per_batch=2, not_irrelevant_only=False), ""),
+    ],
+    ids=str,
+)
+def test_a_day_of_other_settings_is_sound(tmp_path: Path, factor: float, settings: PairSettings, ranked: str) -> None:
+    lake = sound_day(tmp_path, factor, settings, ranked)
+    assert lake.slice("pair_features", DAY).row_count > 0 or factor == 0.0
+    warned = {"days_with_clicks_make_pairs"} if factor == 0.0 else set()
+    assert {name for table in ("sampled_inputs", "pair_features") for name in failed(lake, table)} == warned
 
 
 def test_the_sound_day_is_not_empty(template: Lake) -> None:

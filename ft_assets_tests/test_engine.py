@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ft_assets import engine
 from ft_assets.encoders import Encoder, load_encoder
 from ft_assets.engine import DayRows, PairSettings, rebatched
+from ft_assets.kernels import aggregate_mean, cosine_similarity, windowed_confidences
 from ft_assets.lake import Lake
 from ft_assets.records import FineTuningInput
 from ft_assets_tests import reference
@@ -34,6 +36,7 @@ from ft_assets_tests.builders import (
     slice_of,
     table_of,
     text_hash,
+    vector,
 )
 
 Row = dict[str, Any]
@@ -382,9 +385,8 @@ def test_vectors_are_committed_as_they_come_so_a_dead_run_loses_little(tmp_path:
         encode(lake, rows, dying, texts_per_commit=1)
     assert lake.slice("text_vectors").row_count == 3
     assert not any("session_date" in entry for entry in lake.history("text_vectors")), "the day is not made yet"
-    steps: list[tuple[int, int]] = []
-    done = encode(lake, rows, load_encoder("hashing:32"), progress=lambda *step: steps.append(step), texts_per_commit=1)
-    assert (done.encoded, steps) == ({"query": 1, "item": 0}, [(1, 0)])
+    done = encode(lake, rows, load_encoder("hashing:32"), texts_per_commit=1)
+    assert done.encoded == {"query": 1, "item": 0}
     last = lake.history("text_vectors")[-1]
     assert (last["version"], last["session_date"]) == (done.version, str(DAY))
 
@@ -592,6 +594,90 @@ def test_an_item_without_a_vector_is_an_error_that_names_it(tmp_path: Path) -> N
     made = made_pairs(lake, [sampled("s", ["a", "unknown"], ["a"])], encoder, PairSettings())
     with pytest.raises(ValueError, match="item unknown has no vector; run text_vectors first"):
         rows_of(made)
+
+
+class Crowded:
+    """A ranker on a device that has room for so many rows at once."""
+
+    target = 1
+
+    def __init__(self, room: int) -> None:
+        self.room, self.failed, self.rows = room, 0, list[int]()
+
+    def __call__(self, query_vectors: torch.Tensor, item_vectors: torch.Tensor) -> torch.Tensor:
+        if len(item_vectors) > self.room:
+            self.failed += 1
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+        self.rows.append(len(item_vectors))
+        return cosine_similarity(query_vectors, item_vectors)
+
+
+@pytest.mark.parametrize("irrelevant", [False, True])
+def test_a_batch_that_does_not_fit_is_made_in_halves_with_the_same_rows(
+    mixed: tuple[Lake, list[Row], list[Row]], monkeypatch: pytest.MonkeyPatch, irrelevant: bool
+) -> None:
+    made = {}
+    for room in (10**9, 60):
+        crowded = Crowded(room)
+        kernels = engine.PairKernels(crowded, aggregate_mean, windowed_confidences)
+        monkeypatch.setattr(PairSettings, "kernels", lambda settings, kernels=kernels: kernels)
+        rows = pairs_of(mixed[0], PairSettings(not_irrelevant_only=not irrelevant))
+        made[room] = pa.Table.from_batches(rows.batches()), dict(rows.counts)
+        assert (crowded.failed > 0) == (room == 60)
+        assert max(crowded.rows) <= room
+    assert made[60][0].equals(made[10**9][0])
+    assert made[60][1] == made[10**9][1]
+
+
+def test_a_session_that_does_not_fit_by_itself_is_an_error(
+    mixed: tuple[Lake, list[Row], list[Row]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernels = engine.PairKernels(Crowded(0), aggregate_mean, windowed_confidences)
+    monkeypatch.setattr(PairSettings, "kernels", lambda settings: kernels)
+    with pytest.raises(torch.OutOfMemoryError):
+        list(pairs_of(mixed[0], PairSettings()).batches())
+
+
+def test_bfloat16_moves_ranks_by_its_rounding_and_nothing_else(mixed: tuple[Lake, list[Row], list[Row]]) -> None:
+    whole, half = (
+        pa.Table.from_batches(pairs_of(mixed[0], PairSettings(precision=name)).batches()) for name in ("float32", "bfloat16")
+    )
+    ranks = ["positive_rank", "negative_rank"]
+    assert whole.drop_columns(ranks).equals(half.drop_columns(ranks))
+    for name in ranks:
+        difference = np.abs(whole[name].to_numpy() - half[name].to_numpy())
+        assert 0 < difference.max() < 2**-7  # each of two vectors by 2**-9 of itself at most, and both norms with them
+    with pytest.raises(ValueError, match="precision must be one of float32, bfloat16, got 'int8'"):
+        list(pairs_of(mixed[0], PairSettings(precision="int8")).batches())
+
+
+def test_what_is_held_back_comes_in_order_when_the_next_has_been_made() -> None:
+    said: list[str] = []
+
+    def make() -> Iterator[int]:
+        for number in range(4):
+            said.append(f"made {number}")
+            yield number
+
+    for number in engine.held_back(make(), 1):
+        said.append(f"used {number}")
+    assert said == ["made 0", "made 1", "used 0", "made 2", "used 1", "made 3", "used 2", "used 3"]
+    assert list(engine.held_back(iter([]), 1)) == []
+
+
+def test_a_text_that_two_runs_encoded_is_scored_with_the_first_vector(tmp_path: Path) -> None:
+    lake = make_lake(tmp_path, items=table_of("items", ITEMS))
+    rows = [sampled("s", ["a", "b"], ["a"], query_text="q")]
+    put_day(lake, "sampled_inputs", table_of("sampled_inputs", rows))
+    once = [vector("q", "query", [1.0, 0.0]), vector("red shoes", values=[1.0, 0.0]), vector("blue hat", values=[0.0, 1.0])]
+    lake.append("text_vectors", table_of("text_vectors", [*once, *reversed(once)]), {})
+
+    def made() -> pa.Table:
+        tables = (lake.slice("sampled_inputs", DAY), lake.slice("items"), lake.slice("text_vectors"))
+        return pa.Table.from_batches(engine.pair_features(*tables, "model-a", PairSettings()).batches())
+
+    assert made().num_rows == 1
+    assert made().select(["positive_rank", "negative_rank"]).to_pylist() == [{"positive_rank": 1.0, "negative_rank": 0.0}]
 
 
 def test_vectors_of_two_widths_under_one_model_are_an_error(tmp_path: Path) -> None:

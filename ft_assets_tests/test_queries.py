@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import datetime as dt
 import hashlib
+import json
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -166,3 +167,22 @@ def test_epochs_of_every_unit_and_iso_agree(moments: list[dt.datetime]) -> None:
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_text_hash_is_md5_of_utf_8(texts: list[str]) -> None:
     assert apply("text_hash", texts) == [hashlib.md5(text.encode()).hexdigest() for text in texts]
+
+
+def test_joins_are_made_as_written_where_that_is_asked_for() -> None:
+    """What stands on the right is gathered in memory, and what stands on the left streams past it."""
+    with queries.session({"few": pa.table({"k": [1, 2]}), "many": pa.table({"k": list(range(1_000))})}) as con:
+
+        def gathered(left: str, right: str) -> str:
+            plan = json.loads(
+                con.execute(f"explain (format json) select * from {left} join {right} using (k)").fetchall()[0][1]
+            )
+            join = plan[0]
+            while "JOIN" not in join["name"]:
+                join = join["children"][0]
+            return {"1000": "many", "2": "few"}[join["children"][1]["extra_info"]["Estimated Cardinality"]]
+
+        assert gathered("few", "many") == gathered("many", "few") == "few", "DuckDB's own choice"
+        with queries.joined_as_written(con):
+            assert (gathered("few", "many"), gathered("many", "few")) == ("many", "few")
+        assert gathered("few", "many") == "few"

@@ -142,12 +142,6 @@ def test_with_the_sensors_on_a_late_event_is_ingested_and_its_day_alone_is_made_
     assert after[days[1]] == before[days[1]]
 
 
-def test_one_gpu_step_runs_at_a_time(made):
-    with headless.instance_of(made) as instance:
-        assert {pool.name: pool.limit for pool in instance.event_log_storage.get_pool_limits()} == {"gpu": 1}
-        assert instance.get_concurrency_config().pool_config.pool_granularity.value == "run"
-
-
 def days_of(home: Home) -> list[dt.date]:
     return sorted(versions(home, "fine_tuning_features"))
 

@@ -4,15 +4,26 @@
 """
 
 import datetime as dt
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 from ft_assets import engine, flags, lineage, schemas
+from ft_assets.claims import Claims, device_turn
 from ft_assets.defs import partitions
 from ft_assets.defs.catalog import table_words
-from ft_assets.defs.config import ClampConfig, FlagsConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
+from ft_assets.defs.config import (
+    ClampConfig,
+    FlagsConfig,
+    IngestionConfig,
+    InputsConfig,
+    PairsConfig,
+    SamplingConfig,
+    pairs_configuration,
+    values,
+)
 from ft_assets.defs.metadata import ingestion_results, text_vectors_result
 from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
 from ft_assets.defs.settings import settled, settled_encoder
@@ -23,6 +34,7 @@ if TYPE_CHECKING:
     from ft_assets.ingestion import Settings
 
 GPU_POOL = "gpu"
+PROGRESS = logging.getLogger("ft_assets.progress")
 # No retries here: the lake retries its commits, object stores their requests, and the instance runs that died.
 
 
@@ -124,14 +136,16 @@ def text_vectors(
         with cost.part("loading_model"):
             model = encoder.load()
         provenance = provenance_of(day, made_from, encoder.configuration, model.fingerprint)
-        done = engine.text_vectors(
-            home.lake,
-            sampled_inputs,
-            items,
-            model,
-            provenance,
-            lambda q, i: context.log.info(f"encoded {q} queries, {i} items"),
-        )
+        with device_turn(home.home.claims, model.device):
+            done = engine.text_vectors(
+                home.lake,
+                sampled_inputs,
+                items,
+                model,
+                provenance,
+                lambda progress: tell(context, str(progress)),
+                claims=Claims(home.home.claims),
+            )
     return text_vectors_result(home.lake, done, made_from, encoder.configuration, model.fingerprint, cost)
 
 
@@ -148,9 +162,8 @@ def pair_features(
     """Every pair: ranks, confidences, target."""
     config, encoder = settled(config, context, home.home), settled_encoder(encoder, context, home.home)
     settings = engine.PairSettings(**values(config), device=encoder.torch_device)
-    return engine.pair_features(sampled_inputs, items, text_vectors, encoder.load().fingerprint, settings).made_with(
-        values(config, "sessions_per_batch")
-    )
+    made = engine.pair_features(sampled_inputs, items, text_vectors, encoder.load().fingerprint, settings)
+    return made.made_with(pairs_configuration(config))
 
 
 @dg.asset(**_daily(schemas.FINE_TUNING_FEATURES, {"deltalake", "duckdb"}))
@@ -162,6 +175,12 @@ def fine_tuning_features(
     return engine.fine_tuning_features(
         pair_features, config.min_abs_difference_threshold, config.max_abs_difference_threshold
     ).made_with(values(config))
+
+
+def tell(context: dg.AssetExecutionContext, words: str) -> None:
+    """Say how far a step is: in the log of the run, and to ``ft-assets run``, which does not show that log."""
+    context.log.info(words)
+    PROGRESS.info(words)
 
 
 def ingestion_settings(config: IngestionConfig, home: Home) -> "Settings":

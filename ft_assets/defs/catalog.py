@@ -115,4 +115,4 @@ def _computation(table: schemas.Table) -> list[tuple[Path, int | None, str]]:
     function = getattr(engine, table.name, None)
     if function is None:
         return []
-    return [(Path(str(engine.__file__)), function.__code__.co_firstlineno, f"engine.{table.name}")]
+    return [(Path(function.__code__.co_filename), function.__code__.co_firstlineno, f"engine.{table.name}")]

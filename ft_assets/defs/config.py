@@ -131,6 +131,13 @@ class ConfidenceName(Enum):
     windowed = "windowed"
 
 
+class ScoringPrecision(Enum):
+    """How exactly the compared vectors are taken."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 class PairsConfig(dg.Config):
     """How pairs are made and scored."""
 
@@ -149,7 +156,12 @@ class PairsConfig(dg.Config):
         default=True,
         description="Leave irrelevant sessions out; else their not-events are negatives for other sessions' positives.",
     )
-    sessions_per_batch: int = Field(default=4096, ge=1, description="Sessions in memory at once.")
+    precision: ScoringPrecision = Field(
+        default=ScoringPrecision.float32,
+        description="Of the vectors that are compared. bfloat16 halves what a GPU moves and gathers; docs/vectors.md has what "
+        "it does to ranks.",
+    )
+    sessions_per_batch: int = Field(default=8192, ge=1, description="Sessions in memory at once.")
 
 
 class ClampConfig(dg.Config):
@@ -186,3 +198,12 @@ def values(config: dg.Config, *without: str) -> dict[str, Any]:
         for name, value in config.model_dump().items()
         if name not in without
     }
+
+
+def pairs_configuration(config: PairsConfig) -> dict[str, Any]:
+    """What changes the numbers of pair_features.
+
+    The precision is said only where it is not the default: days that were made before there was a choice stay up to date.
+    """
+    default = config.precision == ScoringPrecision.float32
+    return values(config, "sessions_per_batch", *(["precision"] if default else []))

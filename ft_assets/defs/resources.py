@@ -5,6 +5,7 @@
 
 import datetime as dt
 import json
+from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -12,6 +13,7 @@ from pydantic import Field
 
 import ft_assets
 from ft_assets import lineage
+from ft_assets.claims import device_turn
 from ft_assets.defs import partitions
 from ft_assets.defs.metadata import day_metadata
 from ft_assets.engine import DayRows
@@ -20,6 +22,13 @@ from ft_assets.measuring import measured
 
 if TYPE_CHECKING:
     from ft_assets.encoders import Encoder
+
+
+class Precision(Enum):
+    """How exactly vectors are stored."""
+
+    float32 = "float32"
+    float16 = "float16"
 
 
 class HomeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -46,7 +55,16 @@ class EncoderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         description="A sentence-transformers model by name or path; the default is carried by a package and needs no network.",
     )
     device: str = Field(default="auto", description="auto (cuda, else mps, else cpu), or one of them by name.")
-    batch_size: int = Field(default=64, ge=1, description="Texts encoded at once.")
+    batch_tokens: int = Field(
+        default=0,
+        ge=0,
+        description="Padded tokens encoded at once; 0: 4,096 on a cpu, 65,536 on a GPU. Halved where they do not fit.",
+    )
+    precision: Precision = Field(
+        default=Precision.float32,
+        description="Of the stored vectors. float16 takes half the room, under a fingerprint of its own: docs/vectors.md has "
+        "what it does to ranks.",
+    )
     query_prompt: str = Field(default="", description="Put before every query; empty: the model's own.")
     item_prompt: str = Field(default="", description="Put before every item text; empty: the model's own.")
 
@@ -57,7 +75,8 @@ class EncoderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return load_encoder(
             self.model,
             device=self.device,
-            batch_size=self.batch_size,
+            batch_tokens=self.batch_tokens,
+            precision=self.precision.value,
             query_prompt=self.query_prompt or None,
             item_prompt=self.item_prompt or None,
         )
@@ -72,7 +91,9 @@ class EncoderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def configuration(self) -> dict[str, Any]:
         """What changes its numbers."""
-        return {"model": self.model, "query_prompt": self.query_prompt, "item_prompt": self.item_prompt}
+        set_ = {"model": self.model, "query_prompt": self.query_prompt, "item_prompt": self.item_prompt}
+        # Said only where it is not the default: days that were made before there was a choice stay up to date.
+        return set_ if self.precision == Precision.float32 else {**set_, "precision": self.precision.value}
 
 
 class LakeIOManager(dg.IOManager):
@@ -92,7 +113,7 @@ class LakeIOManager(dg.IOManager):
         """Replace the day in one commit that says what it was made from."""
         name, day = context.asset_key.path[-1], partitions.day(context.asset_partition_key)
         provenance = provenance_of(day, obj.made_from, obj.configuration, obj.model)
-        with measured(obj.device) as cost:
+        with device_turn(self.home.home.claims, obj.device), measured(obj.device) as cost:
             commit = self.home.lake.replace_day(name, day, obj.batches, provenance)
         context.add_output_metadata(
             {

@@ -23,6 +23,7 @@ from ft_assets.defs.config import (
     InputsConfig,
     PairsConfig,
     SamplingConfig,
+    pairs_configuration,
     values,
 )
 from ft_assets.defs.resources import EncoderResource
@@ -155,7 +156,7 @@ def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         "fine_tuning_inputs": values(parsed(InputsConfig, ops, "fine_tuning_inputs")),
         "sampled_inputs": values(parsed(SamplingConfig, ops, "sampled_inputs")),
         "text_vectors": parsed(EncoderResource, resources, "encoder").configuration,
-        "pair_features": values(parsed(PairsConfig, ops, "pair_features"), "sessions_per_batch"),
+        "pair_features": pairs_configuration(parsed(PairsConfig, ops, "pair_features")),
         "fine_tuning_features": values(parsed(ClampConfig, ops, "fine_tuning_features")),
     }
 

@@ -1,7 +1,7 @@
 """Pure torch on segments: nothing here knows a table, a model or a file.
 
-A module imports only from its left: segments, sampling, aggregators, confidences, rankers, sessions,
-pairing, pairs.
+A module imports only from its left: transfers, segments, sampling, aggregators, confidences,
+rankers, sessions, pairing, pairs.
 """
 
 from ft_assets.kernels.aggregators import aggregate_max, aggregate_mean, aggregate_min, any_clicked
@@ -38,10 +38,12 @@ from ft_assets.kernels.segments import (
     segment_positions,
 )
 from ft_assets.kernels.sessions import SessionBatch, number_objects
+from ft_assets.kernels.transfers import Landing, moved, pinned
 
 __all__ = [
     "Aggregator",
     "ConfidenceCalculator",
+    "Landing",
     "Ranker",
     "SessionBatch",
     "SessionPairs",
@@ -60,10 +62,12 @@ __all__ = [
     "id_hashes",
     "keep_mask",
     "kept_objects",
+    "moved",
     "number_objects",
     "object_confidences",
     "object_scores",
     "pair_indices",
+    "pinned",
     "ranker",
     "running_counts",
     "sample_hashes",

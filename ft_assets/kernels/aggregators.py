@@ -12,6 +12,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ft_assets.kernels.transfers import moved
+
 __all__ = ["aggregate_max", "aggregate_mean", "aggregate_min", "any_clicked"]
 
 
@@ -36,7 +38,7 @@ def aggregate_mean(values: Tensor, index: Tensor, size: int) -> Tensor:
     _check(values, index)
     if _is_single_parts(index, size):
         return values
-    index = index.to(values.device)
+    index = moved(index, values.device)
     sums = values.new_zeros(size).index_add(0, index, values)
     counts = values.new_zeros(size).index_add(0, index, torch.ones_like(values))
     return sums / counts.clamp(min=1)
@@ -84,14 +86,14 @@ def any_clicked(clicked: Tensor, index: Tensor, size: int) -> Tensor:
     if _is_single_parts(index, size):
         return clicked.bool()
     clicks = torch.zeros(size, dtype=torch.int64, device=clicked.device)
-    return clicks.index_add(0, index.to(clicked.device), clicked.long()) > 0
+    return clicks.index_add(0, moved(index, clicked.device), clicked.long()) > 0
 
 
 def _extreme(values: Tensor, index: Tensor, size: int, reduce: str) -> Tensor:
     _check(values, index)
     if _is_single_parts(index, size):
         return values
-    index = index.to(values.device)
+    index = moved(index, values.device)
     return values.new_zeros(size).scatter_reduce(0, index, values, reduce, include_self=False)
 
 

@@ -19,6 +19,7 @@ from ft_assets.kernels.segments import (
     segment_min,
     segment_positions,
 )
+from ft_assets.kernels.transfers import moved
 
 __all__ = ["ConfidenceCalculator", "constant_confidences", "windowed_confidences"]
 
@@ -107,7 +108,7 @@ def windowed_confidences(ranks: Tensor, clicks: Tensor, offsets: Tensor | None =
     else:
         ids = segment_ids(offsets, ranks.shape[0])
         raw = _raw_confidences(values, segment_positions(offsets, ids), lengths.index_select(0, ids), half)
-        ids = ids.to(ranks.device)
+        ids = moved(ids, ranks.device)
         low = segment_min(raw, offsets).index_select(0, ids)
         high = segment_max(raw, offsets).index_select(0, ids)
     equal = (high - low) <= _EQUAL
@@ -119,7 +120,7 @@ def _raw_confidences(values: Tensor, positions: Tensor, counts: Tensor, half: in
     """Raw confidences from ranks and clicks [2, ..., N], places in the session [N] and its length [N] or [1]."""
     windows = (positions + half).minimum(counts - 1) - (positions - half).clamp(min=0) + 1
     decay = (-3.0 * (positions + 1).to(values.dtype) / counts - 0.3).exp() + 0.25
-    decay, windows = decay.to(values), windows.to(values)
+    decay, windows = (moved(part.to(values.dtype), values.device) for part in (decay, windows))
     mean, share = (_window_sums(values, positions, counts, half) / windows).unbind()
     ranks, clicks = values.unbind()
     far = (ranks - mean).abs_().div_(mean.abs_().add_(1e-9))
@@ -135,8 +136,8 @@ def _window_sums(values: Tensor, positions: Tensor, counts: Tensor, half: int) -
     """
     sums = values.clone()
     for k in range(1, half + 1):
-        before = (positions[k:] >= k).to(values)
-        after = (positions < counts - k)[:-k].to(values)
+        before = moved((positions[k:] >= k).to(values.dtype), values.device)
+        after = moved((positions < counts - k)[:-k].to(values.dtype), values.device)
         sums[..., k:].addcmul_(values[..., :-k], before)
         sums[..., :-k].addcmul_(values[..., k:], after)
     return sums

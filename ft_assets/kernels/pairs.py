@@ -21,6 +21,7 @@ from ft_assets.kernels.pairing import pair_batch, scorable_objects
 from ft_assets.kernels.rankers import Ranker, cosine_similarity, score
 from ft_assets.kernels.segments import running_counts, segment_ids
 from ft_assets.kernels.sessions import SessionBatch
+from ft_assets.kernels.transfers import moved
 
 __all__ = [
     "Aggregator",
@@ -116,7 +117,7 @@ def extract_pairs(
     who = pair_batch(batch, clicked, session_pairs, partners)
     scores = object_scores(batch, query_vectors, item_vectors, ranker, ranks_aggregator)
     confidences = object_confidences(batch, clicked, scores, ranks_aggregator, confidence_calculator)
-    positive, negative = who.positive.to(scores.device), who.negative.to(scores.device)
+    positive, negative = (moved(rows, scores.device) for rows in (who.positive, who.negative))
     return SessionPairs(
         positive_object=who.positive,
         negative_object=who.negative,
@@ -154,9 +155,7 @@ def object_scores(
         rows = batch.scorable.nonzero().squeeze(1)
         query_index, item_index, object_index = query_index[rows], item_index[rows], object_index[rows]
     scores = score(query_vectors, item_vectors, query_index, item_index, ranker)
-    if scores.device.type != "cpu":
-        object_index = object_index.to(scores.device)
-    return ranks_aggregator(scores, object_index, batch.objects)
+    return ranks_aggregator(scores, moved(object_index, scores.device), batch.objects)
 
 
 def object_confidences(
@@ -188,15 +187,15 @@ def object_confidences(
     engine = batch.ranks if device.type == "mps" else batch.ranks.double()
     ranks = ranks_aggregator(engine.masked_fill(~given, 0.0), batch.object_index, batch.objects)
     if bool(given.all()):
-        return confidence_calculator(ranks.to(device), clicked.to(device), offsets).detach().to(scores.dtype)
+        return confidence_calculator(moved(ranks, device), moved(clicked, device), offsets).detach().to(scores.dtype)
     missing = running_counts(~given)[batch.offsets].diff() > 0
     missing = missing.index_select(0, segment_ids(offsets, batch.objects))
-    ranks = torch.where(missing.to(device), scores.detach().to(ranks.dtype), ranks.to(device))
+    ranks = torch.where(moved(missing, device), scores.detach().to(ranks.dtype), moved(ranks, device))
     listed = scorable_objects(batch) | ~missing
     rows = listed.nonzero().squeeze(1)
-    on_device = rows.to(device)
+    on_device = moved(rows, device)
     confidences = confidence_calculator(
-        ranks.index_select(0, on_device), clicked[rows].to(device), running_counts(listed)[offsets]
+        ranks.index_select(0, on_device), moved(clicked[rows], device), running_counts(listed)[offsets]
     )
     return torch.zeros_like(scores, requires_grad=False).index_copy(0, on_device, confidences.detach().to(scores.dtype))
 

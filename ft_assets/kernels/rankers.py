@@ -19,6 +19,8 @@ import torch
 from torch import Tensor
 from torch.utils.checkpoint import checkpoint
 
+from ft_assets.kernels.transfers import moved
+
 __all__ = ["Ranker", "cosine_similarity", "dot_product", "euclidean_distance", "ranker", "score"]
 
 # Rows gathered at a time: they should stay in a core's cache on the host, and fill a device elsewhere.
@@ -156,7 +158,7 @@ def score(
             return dots
     budget = _HOST_CHUNK_BYTES if device.type == "cpu" else _DEVICE_CHUNK_BYTES
     rows = max(1, budget // max(1, item_vectors.shape[1] * item_vectors.element_size()))
-    query_index, item_index = query_index.to(device), item_index.to(device)
+    query_index, item_index = moved(query_index, device), moved(item_index, device)
 
     def of_rows(start: int) -> Tensor:
         queries = query_vectors.index_select(0, query_index[start : start + rows])

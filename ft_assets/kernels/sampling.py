@@ -23,6 +23,7 @@ import torch
 from torch import Tensor
 
 from ft_assets.kernels.segments import check_offsets, running_counts, segment_ids, segment_lengths, segment_positions
+from ft_assets.kernels.transfers import moved
 
 __all__ = ["id_hash", "id_hashes", "keep_mask", "kept_objects", "sample_hashes"]
 
@@ -130,10 +131,10 @@ def keep_mask(hashes: Tensor, offsets: Tensor, factor: float) -> Tensor:
     ids = segment_ids(offsets, total)
     # Two stable sorts order by (segment, hash); the flipped sign bit makes the signed order unsigned.
     by_hash = torch.argsort(hashes ^ _SIGN, stable=True)
-    segments = ids.to(hashes.device)
+    segments = moved(ids, hashes.device)
     order = by_hash[torch.argsort(segments[by_hash], stable=True)]
     low = segment_positions(offsets, ids) < counts.index_select(0, ids)
-    return torch.zeros_like(hashes, dtype=torch.bool).index_copy(0, order, low.to(hashes.device))
+    return torch.zeros_like(hashes, dtype=torch.bool).index_copy(0, order, moved(low, hashes.device))
 
 
 def kept_objects(
@@ -144,7 +145,7 @@ def kept_objects(
     Args:
         clicked: bool [O].
         offsets: int64 [S + 1], the objects of each session.
-        session_hashes: int64 [S], from :func:`id_hashes`.
+        session_hashes: int64 [S], from :func:`id_hashes`; not looked at where factor is 0 or 1.
         object_hashes: int64 [O], likewise.
         factor: share of a session's not-event objects that stay, in [0, 1].
         seed: of the hash.
@@ -157,6 +158,8 @@ def kept_objects(
         >>> kept_objects(clicked, offsets, id_hashes(["s"]), id_hashes(["a", "b", "c"]), factor=0.5, seed=0).sum().item()
         2
     """
+    if factor in (0.0, 1.0):
+        return clicked | bool(factor)
     rows = (~clicked).nonzero().squeeze(1)
     sessions = session_hashes[segment_ids(offsets, clicked.shape[0])[rows]]
     keep = keep_mask(sample_hashes(seed, sessions, object_hashes[rows]), running_counts(~clicked)[offsets], factor)

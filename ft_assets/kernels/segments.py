@@ -17,6 +17,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ft_assets.kernels.transfers import moved
+
 __all__ = [
     "check_offsets",
     "running_counts",
@@ -131,4 +133,4 @@ def segment_max(values: Tensor, offsets: Tensor) -> Tensor:
 
 def _reduce(values: Tensor, offsets: Tensor, reduce: str, initial: float) -> Tensor:
     # unsafe=True leaves out torch's own check of the offsets, which would read them back from the device.
-    return torch.segment_reduce(values, reduce, offsets=offsets.to(values.device), initial=initial, unsafe=True)
+    return torch.segment_reduce(values, reduce, offsets=moved(offsets, values.device), initial=initial, unsafe=True)

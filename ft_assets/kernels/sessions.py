@@ -112,6 +112,8 @@ class SessionBatch:
             if self.objects:
                 raise ValueError(f"object_index must name all {self.objects} objects, got no results")
             return
+        if torch.equal(self.object_offsets, self.offsets) and torch.equal(index, torch.arange(self.results)):
+            return  # every result is an object of its own
         seen = torch.cat((index.new_full((1,), -1), index.cummax(0).values))
         if bool((index > seen[:-1] + 1).any()) or int(seen[-1]) != self.objects - 1:
             raise ValueError(
@@ -173,11 +175,14 @@ def number_objects(offsets: Tensor, names: Tensor, distinct: int) -> tuple[Tenso
         [[0, 2, 3], [0, 1, 0, 2], [0, 1, 3]]
     """
     total = names.shape[0]
-    keys, inverse = torch.unique(segment_ids(offsets, total) * distinct + names, return_inverse=True)
-    if keys.shape[0] == total:
+    keys, order = torch.sort(segment_ids(offsets, total) * distinct + names, stable=True)
+    starts = torch.ones_like(keys, dtype=torch.bool)
+    starts[1:] = keys[1:] != keys[:-1]
+    if bool(starts.all()):
         return offsets, torch.arange(total), torch.arange(total)
-    first = torch.full_like(keys, total).scatter_reduce(0, inverse, torch.arange(total), "amin")
-    order = first.argsort()
-    number = torch.empty_like(order).index_copy(0, order, torch.arange(order.shape[0]))
-    new = torch.zeros(total, dtype=torch.bool).index_fill(0, first, True)
-    return running_counts(new)[offsets], number[inverse], first[order]
+    # Stable: of the results of an object the first comes first.
+    first = order[starts]
+    new = torch.zeros_like(starts).index_fill(0, first, True)
+    so_far = running_counts(new)
+    index = torch.empty_like(order).index_copy(0, order, so_far[first][starts.cumsum(0) - 1])
+    return so_far[offsets], index, new.nonzero().squeeze(1)

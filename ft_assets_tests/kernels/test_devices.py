@@ -39,6 +39,7 @@ class Watch(TorchDispatchMode):
         super().__init__()
         self.device = device
         self.mixed: list[str] = []
+        self.waits: list[str] = []
         self.reads: Counter[str] = Counter()
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
@@ -47,6 +48,10 @@ class Watch(TorchDispatchMode):
         places = {t.device.type for t in tensors}
         if len(places) > 1 and name not in MOVES:
             self.mixed.append(name)
+        # A copy from the host that is waited for stops it until the device has done all that it was given.
+        is_to_device = "cpu" in places and str((kwargs or {}).get("device", "cpu")).startswith(self.device)
+        if self.device != "cpu" and name == "aten::_to_copy" and is_to_device and not kwargs.get("non_blocking"):
+            self.waits.append(name)
         if self.device in places and name in READS:
             self.reads[name] += 1
         return func(*args, **(kwargs or {}))
@@ -78,6 +83,7 @@ def test_on_a_device_without_values_nothing_is_read_and_nothing_is_misplaced(
         )  # fmt: skip
     assert not watch.mixed
     assert not watch.reads
+    assert not watch.waits
     assert {pairs.positive_ranks.device.type, pairs.negative_confidences.device.type} == {"meta"}
     assert {pairs.positive_object.device.type, pairs.session.device.type} == {"cpu"}
     assert len(pairs) == len(pairs.positive_ranks) > 0
@@ -92,7 +98,10 @@ def test_the_watch_sees_a_read_and_a_misplaced_tensor() -> None:
     with Watch("meta") as watch:
         torch.ones(3, device="meta").index_select(0, torch.tensor([0], device="meta"))
         torch.ops.aten.index_select(torch.ones(3, device="meta"), 0, torch.tensor([0]))
+        torch.ones(3).to("meta")
+        torch.ones(3).to("meta", non_blocking=True)
     assert watch.mixed == ["aten::index_select"]
+    assert watch.waits == ["aten::_to_copy"]
 
 
 def test_thinning_runs_where_its_hashes_are() -> None:

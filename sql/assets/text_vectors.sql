@@ -9,8 +9,10 @@ with texts as (
     from items as i
     where i.item_id in (select unnest(item_ids) from sampled_inputs)
     group by i.text_hash
+),
+known as (
+    select role, text_hash from text_vectors where model = $model
 )
 select role, text_hash, text
 from texts
-where (role, text_hash) not in (select (role, text_hash) from text_vectors where model = $model)
-order by role, len(text), text_hash
+anti join known using (role, text_hash)

@@ -1,17 +1,17 @@
 -- Mean and quartiles of the confidences at each position: of objects, each once, at the first place of their parts.
 -- Quartiles are in steps of 1/200, so that memory does not grow with the pairs. Of pairs across sessions the positive
 -- counts alone: the session of the negative is not told.
--- Reads places, pair_features.
+-- An object of a session goes by a 64-bit hash. Reads places, pair_features.
 with objects as (
-    select session_id, object_id, min(position) as position
+    select hash(session_id, object_id) as object, min(position) as position
     from places
-    group by session_id, object_id
+    group by object
 ),
 believed as (
-    select distinct true as is_event, session_id, positive_id as object_id, positive_confidence as confidence
+    select distinct true as is_event, hash(session_id, positive_id) as object, positive_confidence as confidence
     from pair_features
     union all
-    select distinct false, session_id, negative_id, negative_confidence
+    select distinct false, hash(session_id, negative_id), negative_confidence
     from pair_features
     where pairing = 'session'
 ),
@@ -23,7 +23,7 @@ levels as (
         count(*) as objects,
         sum(b.confidence) as total
     from believed as b
-    join objects as o using (session_id, object_id)
+    join objects as o using (object)
     where isfinite(b.confidence)
     group by all
 ),

@@ -1,11 +1,24 @@
 -- Every logged result, counted by why it is not in fine_tuning_inputs; '' where it is.
 -- Reads search_sessions, flags, fine_tuning_inputs, items.
-with listed as (
-    select session_id, unnest(results).item_id as item_id
+with lists as (
+    select session_id, list_transform(results, lambda r: r.item_id) as shown
     from search_sessions
 ),
 flagged as (
-    select count(*) as results from listed where session_id in (select session_id from flags)
+    select sum(len(shown)) as results from lists where session_id in (select session_id from flags)
+),
+/* All of these lists is ready as it was shown. */
+whole as (
+    select session_id, len(shown) as results
+    from lists
+    join fine_tuning_inputs using (session_id)
+    where item_ids = shown
+      and session_id not in (select session_id from flags)
+),
+listed as (
+    select session_id, unnest(shown) as item_id
+    from lists
+    where session_id not in (select session_id from whole)
 ),
 entries as (
     select session_id, item_id, count(*) as times
@@ -14,7 +27,9 @@ entries as (
     group by session_id, item_id
 ),
 ready as (
-    select session_id, unnest(item_ids) as item_id from fine_tuning_inputs
+    select session_id, unnest(item_ids) as item_id
+    from fine_tuning_inputs
+    where session_id not in (select session_id from whole)
 ),
 fates as (
     select
@@ -29,7 +44,9 @@ fates as (
     left join items as i on i.item_id = e.item_id
 ),
 counted as (
-    select reason, count(*)::bigint as results from fates group by reason
+    select reason, sum(results)::bigint as results
+    from (select reason, 1 as results from fates union all select '', results from whole)
+    group by reason
     union all
     select 'shown twice in one list', coalesce(sum(times - 1), 0)::bigint from fates
     union all

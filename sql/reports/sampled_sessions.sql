@@ -1,7 +1,14 @@
 -- Sessions with their objects counted: an object drew an event if a part did. Reads sampled_inputs.
-with parts as (
-    select session_id, unnest(object_ids) as object_id, unnest(clicked) as clicked, unnest(kept) as kept
+with sessions as (
+    select session_id, session_date, is_irrelevant, object_ids, clicked, kept,
+        coalesce(list_unique(object_ids) = len(object_ids), false) as is_simple
     from sampled_inputs
+),
+/* Where no object has two parts, there is nothing to group. */
+parts as (
+    select session_id, unnest(object_ids) as object_id, unnest(clicked) as clicked, unnest(kept) as kept
+    from sessions
+    where not is_simple
 ),
 objects as (
     select session_id, bool_or(clicked) as clicked, bool_or(kept) as kept
@@ -18,5 +25,13 @@ counted as (
     group by session_id
 )
 select s.session_id, s.session_date, s.is_irrelevant, c.events, c.not_events, c.not_events_kept
-from sampled_inputs as s
+from sessions as s
 join counted as c using (session_id)
+where not s.is_simple
+union all
+select session_id, session_date, is_irrelevant,
+    len(list_filter(clicked, lambda c: c)),
+    len(list_filter(clicked, lambda c: not c)),
+    len(list_filter(clicked, lambda c, i: not c and kept[i]))
+from sessions
+where is_simple

@@ -2,9 +2,21 @@
 -- To do: Make the day of fine_tuning_features anew: it is older or younger than its pair_features, or was written by hand.
 -- problem says which pairs are missing and which are too many.
 -- blocks; reads fine_tuning_features, pair_features
-with wanted as (select * from pair_features where inside_window(positive_rank, negative_rank, $min, $max))
-(select 'missing' as problem, * exclude (session_date, query_hash)
- from (from wanted except all from fine_tuning_features))
+with wanted as not materialized (from pair_features where inside_window(positive_rank, negative_rank, $min, $max)),
+/* Either table as a bag of 64-bit row hashes a session: where two bags differ, so do their counts or their sums, but for a
+   chance of 1 in 2^64. Only sessions that differ are compared row by row. */
+hashes as (
+    select session_id, 1 as side, hash(*columns(*)) as hash from wanted
+    union all
+    select session_id, -1, hash(*columns(*)) from fine_tuning_features
+),
+differing as (
+    select session_id from hashes group by session_id having sum(side) <> 0 or sum(side * hash::hugeint) <> 0
+),
+these_wanted as (select w.* from wanted as w semi join differing as d on w.session_id is not distinct from d.session_id),
+these_stored as (
+    select f.* from fine_tuning_features as f semi join differing as d on f.session_id is not distinct from d.session_id
+)
+(select 'missing' as problem, * exclude (session_date, query_hash) from (from these_wanted except all from these_stored))
 union all
-(select 'unexpected' as problem, * exclude (session_date, query_hash)
- from (from fine_tuning_features except all from wanted))
+(select 'unexpected' as problem, * exclude (session_date, query_hash) from (from these_stored except all from these_wanted))

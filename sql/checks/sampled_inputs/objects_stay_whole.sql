@@ -2,9 +2,16 @@
 -- To do: Make the day of sampled_inputs anew. If it comes back, the objects of its items changed in between: make
 -- fine_tuning_inputs anew first.
 -- blocks; reads sampled_inputs
-with parts as (
+/* Where every result stays, nothing can be wrong: such sessions are not looked at part by part. */
+with thinned as (
+    select session_id
+    from sampled_inputs
+    where not coalesce(list_bool_and(kept) and list_count(kept) = len(kept) and len(kept) = len(object_ids), false)
+),
+parts as (
     select session_id, unnest(object_ids) as object_id, unnest(kept) as kept, unnest(clicked) as clicked
     from sampled_inputs
+    where session_id in (select session_id from thinned)
 )
 select session_id, object_id, count(*) as parts, count(*) filter (kept) as kept, count(*) filter (clicked) as clicked
 from parts

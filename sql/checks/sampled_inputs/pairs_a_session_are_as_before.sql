@@ -7,14 +7,29 @@
 -- parameters: least_sessions=100 in [0, inf], deviations=4.0 in [0, inf], times=1.5 in [1, inf]
 -- warns; reads sampled_inputs, sampled_inputs of the 7 days before
 with today as (
-    select len(list_distinct(list_filter(object_ids, lambda o, i: clicked[i]))) as positives,
-        len(list_distinct(list_filter(object_ids, lambda o, i: kept[i]))) as objects
+    /* Items are unique in a session, so objects are where each item is its own; else they have to be told apart. */
+    select
+        case
+            when object_ids = item_ids then len(list_filter(clicked, lambda c: c))
+            else len(list_distinct(list_filter(object_ids, lambda o, i: clicked[i])))
+        end as positives,
+        case
+            when object_ids = item_ids then len(list_filter(kept, lambda k: k))
+            else len(list_distinct(list_filter(object_ids, lambda o, i: kept[i])))
+        end as objects
     from sampled_inputs
     where not is_irrelevant
 ),
 earlier as (
-    select len(list_distinct(list_filter(object_ids, lambda o, i: clicked[i]))) as positives,
-        len(list_distinct(list_filter(object_ids, lambda o, i: kept[i]))) as objects
+    select
+        case
+            when object_ids = item_ids then len(list_filter(clicked, lambda c: c))
+            else len(list_distinct(list_filter(object_ids, lambda o, i: clicked[i])))
+        end as positives,
+        case
+            when object_ids = item_ids then len(list_filter(kept, lambda k: k))
+            else len(list_distinct(list_filter(object_ids, lambda o, i: kept[i])))
+        end as objects
     from sampled_inputs_before
     where not is_irrelevant
 ),

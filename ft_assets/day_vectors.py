@@ -1,0 +1,114 @@
+"""The vectors of a day's texts, out of a store that holds those of every day.
+
+Letters: K keys (query hashes or item ids), T distinct texts, D width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ft_assets.lake import Slice
+
+Array = np.ndarray[Any, Any]
+
+ROWS_AT_ONCE = 8_192
+
+
+@dataclass(frozen=True)
+class DayVectors:
+    """The distinct vectors of a day in a memory-mapped file: the kernel's page cache holds what is in use.
+
+    Attributes:
+        keys: query hashes or item ids, [K].
+        rows: int64 [K], row of each key's vector; texts that are equal share one.
+        matrix: float32 [T, D].
+    """
+
+    keys: pa.Array
+    rows: Array
+    matrix: Array
+
+    @classmethod
+    def load(cls, texts: pa.Table, vectors: Slice, model: str, role: str, folder: Path, width: int = 0) -> DayVectors:
+        """Write the day's vectors of one role into a file in ``folder`` and map it.
+
+        Args:
+            texts: columns key and text_hash, of the day.
+            vectors: text_vectors. Of a group of its rows that holds no text of the day, only the hashes are read.
+            model: fingerprint of the model.
+            role: query or item.
+            folder: where the file goes.
+            width: of the model's vectors, where it is known: a day may have none of this role.
+
+        Raises:
+            ValueError: vectors of different widths under one model.
+        """
+        hashes = _whole(texts["text_hash"])
+        distinct = hashes.unique()
+        path, rows, count = folder / role, np.full(len(distinct), -1, dtype=np.int64), 0
+        with path.open("wb") as file:
+            for at, found in _found(vectors, model, role, distinct):
+                new = np.unique(at, return_index=True)[1]  # a second vector of a text is passed over
+                new = np.sort(new[rows[at[new]] < 0])
+                vector = found if len(new) == len(found) else found.take(pa.array(new))
+                if not len(vector):
+                    continue
+                lengths = np.unique(pc.list_value_length(vector).to_numpy(zero_copy_only=False))
+                width = width or int(lengths[0])
+                if lengths.tolist() != [width]:
+                    raise ValueError(f"vectors of model {model} must all be {width} wide, got {lengths.tolist()}")
+                file.write(np.ascontiguousarray(vector.flatten().to_numpy(zero_copy_only=False), dtype=np.float32).data)
+                rows[at[new]] = np.arange(count, count + len(new))
+                count += len(new)
+        row = rows[pc.index_in(hashes, value_set=distinct).to_numpy()]
+        keys = _whole(texts["key"]).filter(pa.array(row >= 0))
+        matrix = (
+            np.memmap(path, dtype=np.float32, mode="r", shape=(count, width)) if count else np.zeros((0, width), np.float32)
+        )
+        return cls(keys, row[row >= 0], matrix)
+
+    @property
+    def width(self) -> int:
+        """D; 0 where there is no vector at all."""
+        return int(self.matrix.shape[1])
+
+    def rows_of(self, keys: pa.Array) -> Array:
+        """Row of each key, -1 where it has no vector: int64 [len(keys)]."""
+        at = pc.fill_null(pc.index_in(keys, value_set=self.keys), -1).to_numpy()
+        return np.where(at < 0, -1, self.rows[at]) if len(self.rows) else at.astype(np.int64)
+
+    def take(self, rows: Array) -> tuple[Array, Array]:
+        """Copy the distinct rows into memory: float32 [R, D], and the place of each of ``rows`` in it, int64."""
+        wanted = np.zeros(len(self.matrix), dtype=bool)
+        wanted[rows] = True
+        place = np.cumsum(wanted) - 1
+        return np.take(self.matrix, np.flatnonzero(wanted), axis=0), place[rows]
+
+
+def _found(vectors: Slice, model: str, role: str, hashes: pa.Array) -> Iterator[tuple[Array, pa.ListArray]]:
+    """Place in ``hashes`` of each text found, and its vector, some thousands at a time."""
+    for fragment in vectors.fragments(model=model):
+        for group in fragment.split_by_row_group():
+            seen = group.to_table(columns=["role", "text_hash"])
+            at = pc.fill_null(pc.index_in(seen["text_hash"], value_set=hashes), -1).to_numpy().astype(np.int64)
+            at[~pc.equal(seen["role"], role).fill_null(False).to_numpy()] = -1
+            if (at < 0).all():
+                continue
+            row = 0
+            for batch in group.scanner(columns=["vector"], batch_size=ROWS_AT_ONCE, batch_readahead=1).to_batches():
+                of_batch = at[row : row + batch.num_rows]
+                row += batch.num_rows
+                mask = of_batch >= 0
+                yield of_batch[mask], batch["vector"] if mask.all() else batch["vector"].filter(pa.array(mask))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    chunks = column.chunks
+    return pa.concat_arrays(chunks) if chunks else pa.array([], column.type)

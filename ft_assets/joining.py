@@ -1,0 +1,176 @@
+"""Join a batch of logged sessions with the catalogue and with their events, on codes in place of strings.
+
+Every id of a batch becomes a number once; what follows is arithmetic on (session, number) pairs. So no result is grouped,
+sorted or compared as a string.
+
+Letters: S sessions of a batch, N results, E events, U distinct items of the batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ft_assets.schemas import FINE_TUNING_INPUTS
+
+Array = np.ndarray[Any, Any]
+
+BOOKS = (
+    *("sessions_without_results", "sessions_without_texts", "results_shown", "results_repeated", "results_without_text"),
+    *("events_read", "positive_events", "positive_events_outside_their_list", "positive_events_without_text"),
+)
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The items that have a text.
+
+    Attributes:
+        item_ids: each once.
+        object_ids: of what each is a part.
+    """
+
+    item_ids: pa.Array
+    object_ids: pa.Array
+
+    @classmethod
+    def of(cls, items: pa.Table) -> Catalogue:
+        """From the columns item_id and object_id."""
+        items = items.combine_chunks()
+        return cls(*(pa.concat_arrays(items[name].chunks or [pa.array([], pa.string())]) for name in ("item_id", "object_id")))
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """The results of a batch as they were shown.
+
+    Attributes:
+        results: struct<item_id, rank> [N].
+        session: int64 [N], the session of each.
+        key: int64 [N], of (session, item): the same item in the same session has the same one.
+        first: bool [N], whether it is the first place of its item in its list: there it was seen.
+        names: the distinct items of the batch, [U].
+        code: int64 [N], row of each item in ``names``; U for one that is null.
+        row: int64 [U + 1], row of each name in the catalogue; -1 for one without a text.
+    """
+
+    results: pa.StructArray
+    session: Array
+    key: Array
+    first: Array
+    names: pa.Array
+    code: Array
+    row: Array
+
+
+def join_sessions(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[pa.RecordBatch, Mapping[str, int]]:
+    """Rows of fine_tuning_inputs, and where the batch's sessions, results and events went: the names of ``BOOKS``.
+
+    A list that names an item twice showed it twice; its first place is where it was seen. Results without a text are removed,
+    their events with them, and every list stays aligned. A session that keeps none is left out. It is irrelevant where it is
+    marked so or drew no positive event on its whole list, on a removed result included: that session is no example of what
+    nobody wants.
+
+    Args:
+        batch: rows of ``sql/assets/fine_tuning_inputs.sql``.
+        catalogue: the items of the day that have a text.
+    """
+    shown = _shown(batch, catalogue)
+    has_text = shown.row[shown.code] >= 0
+    event_key, positive, event_code = _events(batch, shown)
+    # An event on what was not shown has a key that no result has.
+    drew = _among(shown.key, event_key[positive])
+    kept = shown.first & has_text
+    lengths = np.bincount(shown.session[kept], minlength=batch.num_rows)
+    lists = _lists(shown, catalogue, kept, drew, lengths)
+    drew_event = np.bincount(shown.session[drew], minlength=batch.num_rows) > 0
+    columns = {
+        **{name: batch[name] for name in ("session_id", "session_date", "query_text", "query_hash", "started_at")},
+        **lists,
+        "is_irrelevant": pc.or_kleene(batch["marked_irrelevant"], pa.array(~drew_event)),
+    }
+    rows = pa.RecordBatch.from_arrays(
+        [columns[name] for name in FINE_TUNING_INPUTS.column_names], schema=FINE_TUNING_INPUTS.schema
+    )
+    outside = ~_among(event_key, shown.key)
+    in_list = np.bincount(shown.session, minlength=batch.num_rows)
+    books = {
+        "sessions_without_results": (in_list == 0).sum(),
+        "sessions_without_texts": ((in_list > 0) & (lengths == 0)).sum(),
+        "results_shown": len(shown.key),
+        "results_repeated": (~shown.first).sum(),
+        "results_without_text": (shown.first & ~has_text).sum(),
+        "events_read": len(event_key),
+        "positive_events": positive.sum(),
+        "positive_events_outside_their_list": (positive & outside).sum(),
+        "positive_events_without_text": (positive & ~outside & (shown.row[event_code] < 0)).sum(),
+    }
+    made = rows if lengths.all() else rows.filter(pa.array(lengths > 0))
+    return made, {name: int(count) for name, count in books.items()}
+
+
+def _shown(batch: pa.RecordBatch, catalogue: Catalogue) -> _Shown:
+    results = batch["results"].flatten()
+    session = np.repeat(np.arange(batch.num_rows), pc.list_value_length(batch["results"]).to_numpy(zero_copy_only=False))
+    items = results.field("item_id").dictionary_encode()
+    names = items.dictionary
+    code = items.indices.fill_null(len(names)).to_numpy().astype(np.int64)
+    row = pc.fill_null(pc.index_in(names, value_set=catalogue.item_ids), -1).to_numpy()
+    key = session * (len(names) + 1) + code
+    return _Shown(results, session, key, first_places(key), names, code, np.append(row, -1).astype(np.int64))
+
+
+def _events(batch: pa.RecordBatch, shown: _Shown) -> tuple[Array, Array, Array]:
+    """Key of each event, whether it is positive, and its item's code: [E] each.
+
+    An event on an item that no session of the batch showed has a key of its own session that no result can have.
+    """
+    events = batch["events"].flatten()
+    session = np.repeat(np.arange(batch.num_rows), pc.list_value_length(batch["events"]).to_numpy(zero_copy_only=False))
+    at = pc.index_in(events.field("item_id"), value_set=shown.names)
+    code = pc.fill_null(at, -1).to_numpy().astype(np.int64)
+    key = np.where(code < 0, -1, session * (len(shown.names) + 1) + code)
+    return key, events.field("is_positive").to_numpy(zero_copy_only=False).astype(bool), code
+
+
+def _lists(shown: _Shown, catalogue: Catalogue, kept: Array, drew: Array, lengths: Array) -> dict[str, pa.Array]:
+    offsets = pa.array(np.append(0, np.cumsum(lengths)), pa.int32())
+    code, results, clicked = shown.code, shown.results, drew
+    if not kept.all():
+        code, results, clicked = code[kept], results.filter(pa.array(kept)), clicked[kept]
+    values = {
+        "item_ids": results.field("item_id"),
+        "object_ids": catalogue.object_ids.take(pa.array(shown.row[code])),
+        "ranks": results.field("rank"),
+        "clicked": pa.array(clicked),
+        "event_weight": pa.array(clicked.astype(np.float32)),
+    }
+    return {name: pa.ListArray.from_arrays(offsets, value) for name, value in values.items()}
+
+
+def _among(keys: Array, others: Array) -> Array:
+    """Which keys are among the others, bool: numpy's ``isin`` makes a hash table, at ten times the cost."""
+    if not len(others):
+        return np.zeros(len(keys), dtype=bool)
+    ordered = np.sort(others)
+    return ordered[np.minimum(np.searchsorted(ordered, keys), len(ordered) - 1)] == keys  # type: ignore[no-any-return]
+
+
+def first_places(key: Array) -> Array:
+    """Whether each key stands at its first place, bool [N].
+
+    Example:
+        >>> first_places(np.array([5, 2, 5])).tolist()
+        [True, True, False]
+    """
+    ordered = np.sort(key)  # several times faster than asking where each came from, and mostly nothing repeats
+    first = np.ones(len(key), dtype=bool)
+    if (ordered[1:] == ordered[:-1]).any():
+        first[:] = False
+        first[np.unique(key, return_index=True)[1]] = True
+    return first
