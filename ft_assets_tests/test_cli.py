@@ -181,7 +181,6 @@ def test_a_day_that_was_ingested_and_not_made_is_not_green(made, tmp_path):
     done = report(home)
     assert done.exit_code == 1
     assert "2026-11-03: no checked features yet" in " ".join(done.stdout.split())
-    assert report(home, "--to", "2026-11-02").exit_code == 0
 
 
 def test_show_prints_rows_of_a_table_and_of_a_day(made):

@@ -44,7 +44,7 @@ def test_every_file_begins_by_saying_what_it_is(name: str) -> None:
 
 def test_every_file_is_used() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (Path(queries.__file__).parent).rglob("*.py"))
-    said = set(re.findall(r'f?"((?:assets|forget|readers|reports|sources)/[a-z_/{}.]+)"', code))
+    said = set(re.findall(r'f?"((?:anew|assets|forget|readers|reports|sources)/[a-z_/{}.]+)"', code))
     words = "|".join([*schemas.TABLES, *FORMATS, "[a-z_]+"])
     patterns = [re.sub(r"\{[^}]*\}", f"(?:{words})", name) for name in said]
     checked = {f"checks/{check.table}/{check.name}" for check in checks()} | {f"rules/{rule}" for rule in rules()}
@@ -60,7 +60,7 @@ def test_every_file_is_used() -> None:
 
 def test_every_file_that_code_names_is_there() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (Path(queries.__file__).parent).rglob("*.py"))
-    said = set(re.findall(r'"((?:assets|forget|readers|reports|sources)/[a-z_]+)"', code))
+    said = set(re.findall(r'"((?:anew|assets|forget|readers|reports|sources)/[a-z_]+)"', code))
     assert said - set(FILES) == set()
     with pytest.raises(FileNotFoundError):
         queries.read_sql("assets/nothing")

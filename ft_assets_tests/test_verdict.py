@@ -13,7 +13,7 @@ from deltalake import write_deltalake
 
 from ft_assets import cli, headless
 from ft_assets.definitions import defs
-from ft_assets.defs import requests
+from ft_assets.defs import requests, settings
 from ft_assets.lake import Home
 from ft_assets.simulate import simulate
 
@@ -86,7 +86,7 @@ def test_a_late_event_makes_its_day_out_of_date_until_it_is_made_anew(home):
     late = json.dumps({"session_id": shown["session_id"], "events": [event]})
     (home.landing / "embedding_studio" / "late.ndjson").write_text(late)
     with headless.instance_of(home) as instance:
-        request = requests.ingestion_request(home, requests.run_config(home))
+        request = requests.ingestion_request(home, settings.run_config(home))
         assert headless._run(instance, request, headless.Pass(), quiet)
         verdict = reported(home)["verdict"]
         assert list(verdict["out_of_date"]) == [day]
