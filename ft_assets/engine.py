@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from ft_assets.kernels import Ranker, SessionPairs
 
 SESSIONS_PER_BATCH = 4_096
+Encoding = Callable[[Iterable[pa.RecordBatch]], Iterable[pa.Table]]
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,7 @@ def text_vectors(
     metadata: dict[str, Any],
     progress: Callable[[int, int], None] | None = None,  # told queries and items encoded so far
     texts_per_commit: int = 8_192,
+    encoding: Encoding | None = None,  # who encodes a stream of texts; by default the encoder, here
 ) -> Encoded:
     """See to it that every text of a day has a vector under the encoder's model; encode those that have none.
 
@@ -148,17 +152,19 @@ def text_vectors(
     """
     import time
 
+    encoding = encoding or partial(map, partial(encoded_rows, encoder))
     vectors = lake.slice(TEXT_VECTORS.name)
     with queries.session({"sampled_inputs": inputs, "items": items, "text_vectors": vectors}) as con:
         books = queries.rows(queries.query(con, "reports/text_vectors_books"))
         missing = queries.query(con, "assets/text_vectors", {"model": encoder.fingerprint})
         encoded: dict[Role, int] = {"query": 0, "item": 0}
-        seconds = 0.0
-        for batch in rebatched(queries.stream(missing, texts_per_commit), texts_per_commit):
-            began = time.perf_counter()
-            rows = [_encoded_rows(encoder, batch.filter(pc.equal(batch["role"], role)), role, encoded) for role in encoded]
+        seconds, began = 0.0, time.perf_counter()
+        for rows in encoding(rebatched(queries.stream(missing, texts_per_commit), texts_per_commit)):
             seconds += time.perf_counter() - began
-            lake.append(TEXT_VECTORS.name, pa.concat_tables(rows), {"model": encoder.fingerprint})
+            for role in encoded:
+                encoded[role] += pc.sum(pc.equal(rows["role"], role)).as_py() or 0
+            lake.append(TEXT_VECTORS.name, rows, {"model": encoder.fingerprint})
+            began = time.perf_counter()
             if progress is not None:
                 progress(encoded["query"], encoded["item"])
     # The day's own entry in the log: all its texts have vectors from this version on.
@@ -166,12 +172,16 @@ def text_vectors(
     return Encoded({row["role"]: row["texts"] for row in books}, encoded, seconds, version)
 
 
-def _encoded_rows(encoder: Encoder, texts: pa.RecordBatch, role: Role, encoded: dict[Role, int]) -> pa.Table:
-    """Encode texts of one role, and count them."""
-    encoded[role] += texts.num_rows
-    if not texts.num_rows:
-        return TEXT_VECTORS.empty()
-    return _vector_rows(encoder.fingerprint, texts, encoder.encode(texts["text"].to_pylist(), role))
+def encoded_rows(encoder: Encoder, texts: pa.RecordBatch) -> pa.Table:
+    """Rows of text_vectors for texts with their role and hash: a pure function of the batch and the model."""
+
+    def of_role(role: Role) -> pa.Table:
+        some = texts.filter(pc.equal(texts["role"], role))
+        if not some.num_rows:
+            return TEXT_VECTORS.empty()
+        return _vector_rows(encoder.fingerprint, some, encoder.encode(some["text"].to_pylist(), role))
+
+    return pa.concat_tables([of_role("query"), of_role("item")])
 
 
 def _vector_rows(model: str, texts: pa.RecordBatch, matrix: np.ndarray[Any, Any]) -> pa.Table:
@@ -215,8 +225,6 @@ class PairSettings:
         Raises:
             ValueError: there is no choice of that name.
         """
-        from functools import partial
-
         from ft_assets import kernels as k
 
         windowed = partial(k.windowed_confidences, window_size=self.window_size)
@@ -259,12 +267,8 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
         counts.update(sessions_read=0, results_shown=0, pairs_session=0, pairs_irrelevant=0)
-        with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
-            tables = {"sampled_inputs": inputs, "items": items, "text_vectors": vectors}
-            with queries.session(tables) as con:
-                query_vectors = DayVectors.load(con, model, "query", Path(folder))
-                item_vectors = DayVectors.load(con, model, "item", Path(folder), query_vectors.width)
-            day = _Day(inputs, query_vectors, item_vectors, settings, counts)
+        with pair_maker(inputs, items, vectors, model, settings) as maker:
+            day = _Day(inputs, maker, counts)
             yield from counted(day.session_pairs(), counts)
             if not settings.not_irrelevant_only:
                 yield from counted(day.irrelevant_pairs(), counts)
@@ -273,31 +277,25 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
 
 
 @dataclass(frozen=True)
-class _Day:
-    inputs: Slice
+class PairMaker:
+    """Makes the pairs of a batch of sessions: a pure function of the batch, the day's vectors and the settings."""
+
     query_vectors: DayVectors
     item_vectors: DayVectors
     settings: PairSettings
-    counts: dict[str, int]
 
-    def session_pairs(self) -> Iterator[pa.RecordBatch]:
-        """Every clicked object with every kept not-event object of its session."""
-        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch, self.counts):
-            relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
-            _add(self.counts, results_shown=len(batch["item_ids"].flatten()))
-            if relevant.num_rows:
-                yield self._rows(relevant, partners=None)
+    def of_sessions(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """Every clicked object with every kept not-event object of its session; irrelevant sessions make none."""
+        relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
+        if not relevant.num_rows:
+            return pa.RecordBatch.from_pylist([], PAIR_FEATURES.schema)
+        return self._rows(relevant, partners=None)
 
-    def irrelevant_pairs(self) -> Iterator[pa.RecordBatch]:
-        """Positives of not-irrelevant sessions with not-events of irrelevant ones, cycling the shorter list."""
-        size = self.settings.sessions_per_batch
-        with queries.session({"sampled_inputs": self.inputs}) as con:
-            partners = queries.stream(queries.query(con, "assets/pair_features_partners"), size)
-            for beside in rebatched(partners, size):
-                sides = [pa.RecordBatch.from_struct_array(beside[side]) for side in ("relevant", "irrelevant")]
-                both = pa.Table.from_batches(sides).cast(self.inputs.table.schema).combine_chunks().to_batches()[0]
-                rows = np.arange(beside.num_rows)
-                yield self._rows(both, partners=np.stack([rows, rows + len(rows)], axis=1))
+    def of_partners(self, relevant: pa.RecordBatch, irrelevant: pa.RecordBatch) -> pa.RecordBatch:
+        """Positives of each session of the first with the not-events of the one beside it in the second."""
+        both = pa.Table.from_batches([relevant, irrelevant]).combine_chunks().to_batches()[0]
+        rows = np.arange(relevant.num_rows)
+        return self._rows(both, partners=np.stack([rows, rows + len(rows)], axis=1))
 
     def _rows(self, batch: pa.RecordBatch, partners: np.ndarray[Any, Any] | None) -> pa.RecordBatch:
         import torch
@@ -319,8 +317,43 @@ class _Day:
                 session_pairs=partners is None,
                 partners=None if partners is None else torch.from_numpy(partners),
             )
-        _add(self.counts, **{f"pairs_{'session' if partners is None else 'irrelevant'}": len(pairs.positive_object)})
         return _pair_rows(batch, packed, pairs, kernels.ranker.target)
+
+
+@contextmanager
+def pair_maker(inputs: Slice, items: Slice, vectors: Slice, model: str, settings: PairSettings) -> Iterator[PairMaker]:
+    """The maker of a day's pairs, its distinct vectors in a memory-mapped file that goes at the end."""
+    with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
+        tables = {"sampled_inputs": inputs, "items": items, "text_vectors": vectors}
+        with queries.session(tables) as con:
+            query_vectors = DayVectors.load(con, model, "query", Path(folder))
+            item_vectors = DayVectors.load(con, model, "item", Path(folder), query_vectors.width)
+        yield PairMaker(query_vectors, item_vectors, settings)
+
+
+@dataclass(frozen=True)
+class _Day:
+    inputs: Slice
+    maker: PairMaker
+    counts: dict[str, int]
+
+    def session_pairs(self) -> Iterator[pa.RecordBatch]:
+        """The pairs of the sessions' own."""
+        for batch in _session_batches(self.inputs, self.maker.settings.sessions_per_batch, self.counts):
+            rows = self.maker.of_sessions(batch)
+            _add(self.counts, results_shown=len(batch["item_ids"].flatten()), pairs_session=rows.num_rows)
+            yield rows
+
+    def irrelevant_pairs(self) -> Iterator[pa.RecordBatch]:
+        """Positives of not-irrelevant sessions with not-events of irrelevant ones, cycling the shorter list."""
+        size = self.maker.settings.sessions_per_batch
+        with queries.session({"sampled_inputs": self.inputs}) as con:
+            partners = queries.stream(queries.query(con, "assets/pair_features_partners"), size)
+            for beside in rebatched(partners, size):
+                sides = (pa.RecordBatch.from_struct_array(beside[side]) for side in ("relevant", "irrelevant"))
+                rows = self.maker.of_partners(*(side.cast(self.inputs.table.schema) for side in sides))
+                _add(self.counts, pairs_irrelevant=rows.num_rows)
+                yield rows
 
 
 def _pair_rows(batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, target: int) -> pa.RecordBatch:
