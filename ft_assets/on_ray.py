@@ -85,6 +85,7 @@ class RayCluster:
         context.execution_options.preserve_order = True
         context.max_errored_blocks = 0  # a part that cannot be made fails the day
         context.enable_progress_bars = False
+        # Ray Data starts an actor that died again, and redoes what it had in hand, as often as it takes.
         done = parts_of_it.map_batches(
             _OnActor,
             fn_constructor_args=(worker, settings),
@@ -92,8 +93,6 @@ class RayCluster:
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=self.workers, initial_size=self.workers),
             num_cpus=self.cpus_per_worker,
             num_gpus=self.gpus_per_worker,
-            max_restarts=-1,
-            max_task_retries=-1,
         )
         for table in done.iter_batches(batch_size=None, batch_format="pyarrow"):
             yield from table.to_batches()

@@ -29,7 +29,8 @@ ORDER = [
     *("reports", "stored_values", "check_files", "checks", "check_docs", "table_docs", "spelling_docs"),
     *("alerts", "alert_webhook", "alert_settings", "alert_events", "alert_delivery"),
     *("defs.partitions", "defs.config", "defs.metadata", "defs.catalog", "defs.resources", "defs.assets"),
-    *("defs.evaluations", "defs.checks", "defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs.alerts", "defs"),
+    *("defs.evaluations", "defs.checks", "defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs.alerts"),
+    *("defs.executors", "defs"),
     *("definitions", "headless", "cli"),
 ]
 DAGSTER = {"defs", "definitions", "headless"}

@@ -14,7 +14,7 @@ from ft_assets.defs import partitions
 from ft_assets.defs.catalog import table_words
 from ft_assets.defs.config import ClampConfig, FlagsConfig, IngestionConfig, InputsConfig, PairsConfig, SamplingConfig, values
 from ft_assets.defs.metadata import ingestion_results, text_vectors_result
-from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
+from ft_assets.defs.resources import ComputeResource, EncoderResource, HomeResource, provenance_of
 from ft_assets.lake import Home, Slice
 from ft_assets.measuring import measured
 
@@ -105,7 +105,12 @@ def sampled_inputs(config: SamplingConfig, fine_tuning_inputs: Slice) -> engine.
 
 @dg.asset(**_daily(schemas.TEXT_VECTORS, {"deltalake", "huggingface"}, pool=GPU_POOL))
 def text_vectors(
-    context: dg.AssetExecutionContext, sampled_inputs: Slice, items: Slice, home: HomeResource, encoder: EncoderResource
+    context: dg.AssetExecutionContext,
+    sampled_inputs: Slice,
+    items: Slice,
+    home: HomeResource,
+    encoder: EncoderResource,
+    compute: ComputeResource,
 ) -> dg.MaterializeResult[Any]:
     """A vector for every text the day needs; a text that has one is not encoded again."""
     day, made_from = partitions.day(context.partition_key), engine.versions(sampled_inputs, items)
@@ -120,17 +125,24 @@ def text_vectors(
             model,
             provenance,
             lambda q, i: context.log.info(f"encoded {q} queries, {i} items"),
+            encoding=compute.encoding(encoder, model.fingerprint),
         )
     return text_vectors_result(home.lake, done, made_from, encoder.configuration, model.fingerprint, cost)
 
 
 @dg.asset(**_daily(schemas.PAIR_FEATURES, {"deltalake", "pytorch"}, pool=GPU_POOL))
 def pair_features(
-    config: PairsConfig, sampled_inputs: Slice, items: Slice, text_vectors: Slice, encoder: EncoderResource
+    config: PairsConfig,
+    sampled_inputs: Slice,
+    items: Slice,
+    text_vectors: Slice,
+    home: HomeResource,
+    encoder: EncoderResource,
+    compute: ComputeResource,
 ) -> engine.DayRows:
     """Every pair: ranks, confidences, target."""
-    settings = engine.PairSettings(**values(config), device=encoder.torch_device)
-    return engine.pair_features(sampled_inputs, items, text_vectors, encoder.load().fingerprint, settings).made_with(
+    settings = engine.PairSettings(**values(config))
+    return compute.pair_features(home.lake, sampled_inputs, items, text_vectors, encoder, settings).made_with(
         values(config, "sessions_per_batch")
     )
 
@@ -178,6 +190,7 @@ def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         return kind(**settings)
 
     parsed(IngestionConfig, ops, "ingestion")
+    parsed(ComputeResource, resources, "compute")
     return {
         "flagged_sessions": parsed(FlagsConfig, ops, "flagged_sessions").rulebook().configuration,
         "fine_tuning_inputs": values(parsed(InputsConfig, ops, "fine_tuning_inputs")),

@@ -54,7 +54,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is no YAML: {error}") from error
     steps = ("ingestion", *lineage.DAILY, *(f"{table}{OP_SUFFIX}" for table in schemas.TABLES))
-    sections = {"ops": steps, "resources": ("encoder",)}
+    sections = {"ops": steps, "resources": ("encoder", "compute")}
     if not isinstance(config, dict) or not set(config) <= set(sections):
         raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {config!s:.200}")
     for section, names in sections.items():
