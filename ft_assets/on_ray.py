@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from ft_assets import engine
 from ft_assets.engine import DayRows, Encoding, PairSettings
 from ft_assets.lake import Lake, Slice
-from ft_assets.shards import plan
+from ft_assets.shards import Shard, plan
 
 BATCHES_PER_ROUND = 128  # of texts: so many batches are handed to the cluster at once, about a million texts
 
@@ -141,7 +141,8 @@ def _day_of_pairs(lake: Lake, named: list[tuple[Any, ...]], model: str, settings
             f"every node of the Ray cluster must reach the lake at {lake.root}, this one finds no {', '.join(gone)} there: "
             "keep the lake in an object store (FT_ASSETS_LAKE) or in a folder that all nodes share"
         )
-    return DayOfPairs(lake, *(lake.slice(*one) for one in named), model, settings)
+    inputs, items, vectors = (lake.slice(*one) for one in named)
+    return DayOfPairs(lake, inputs, items, vectors, model, settings)
 
 
 class Extractor:
@@ -156,7 +157,8 @@ class Extractor:
         with engine.pair_maker(day.inputs, day.items, day.vectors, day.model, settings) as self.maker:
             pass
 
-    def __call__(self, shard: Any) -> Iterator[pa.Table]:
+    def __call__(self, shard: Shard) -> Iterator[pa.Table]:
+        """The pairs of a shard, batch by batch."""
         for rows in shard.pairs(self.inputs, self.maker):
             yield pa.Table.from_batches([rows])
 
@@ -198,10 +200,12 @@ class TextEncoder:
         self.encoder = load_encoder(**model.arguments)
         if self.encoder.fingerprint != model.fingerprint:
             raise ValueError(
-                f"every node of the Ray cluster must have the model {model.fingerprint}, this one has {self.encoder.fingerprint}"
+                f"every node of the Ray cluster must have the model {model.fingerprint}, this one has "
+                f"{self.encoder.fingerprint}"
             )
 
     def __call__(self, texts: pa.RecordBatch) -> Iterator[pa.Table]:
+        """Rows of text_vectors for a batch."""
         yield engine.encoded_rows(self.encoder, texts)
 
 

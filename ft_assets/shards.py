@@ -47,7 +47,9 @@ class Run:
             found = queries.query(con, "assets/sessions_between", parameters).to_arrow_table()
         rows = found.cast(inputs.table.schema).slice(self.skip, self.sessions)
         if rows.num_rows != self.sessions:
-            raise ValueError(f"a shard must find its {self.sessions} {self.kind} sessions from {self.first}, got {rows.num_rows}")
+            raise ValueError(
+                f"a shard must find its {self.sessions} {self.kind} sessions from {self.first}, got {rows.num_rows}"
+            )
         return rows
 
 

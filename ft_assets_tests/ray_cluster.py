@@ -17,18 +17,24 @@ QUICK = {"health_check_initial_delay_ms": 0, "health_check_period_ms": 500, "hea
 
 
 @contextmanager
-def ray_cluster(nodes: int, **head: Any) -> Iterator[Any]:
-    """A head that computes nothing, and nodes with two logical CPUs each; the driver is connected to the head."""
+def ray_cluster(nodes: int, jobs: bool = False) -> Iterator[Any]:
+    """A head that computes nothing, and nodes with two logical CPUs each; the driver is connected to the head.
+
+    Args:
+        nodes: beside the head.
+        jobs: whether the cluster takes jobs, at ``http://<webui_url>``.
+    """
     import ray
     from ray.cluster_utils import Cluster
 
     # Sockets have short paths only.
-    with tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True) as folder, pytest.MonkeyPatch.context() as env:
+    folders = tempfile.TemporaryDirectory(prefix="r", dir="/tmp", ignore_cleanup_errors=True)
+    with folders as folder, pytest.MonkeyPatch.context() as env:
         env.setenv("RAY_AUTH_MODE", "disabled")
         env.setenv("RAY_TMPDIR", folder)
         (Path(folder) / "ray").mkdir()
-        arguments = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": False}
-        cluster = Cluster(initialize_head=True, head_node_args={**arguments, "_system_config": QUICK, **head})
+        head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": jobs}
+        cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": QUICK})
         try:
             for _ in range(nodes):
                 cluster.add_node(num_cpus=2, object_store_memory=STORE_BYTES)

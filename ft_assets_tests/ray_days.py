@@ -17,9 +17,9 @@ from ft_assets_tests.builders import DAY, at_noon, item, put_day, sampled, table
 MODEL = "hashing:64"
 
 
-def a_day(lake: Lake, sessions: int, shares: tuple[float, float] = (0.5, 0.3), seed: int = 0, encode: bool = True) -> DayOfPairs:
+def a_day(lake: Lake, sessions: int, shares: tuple[float, float] = (0.5, 0.3), encode: bool = True) -> DayOfPairs:
     """A day, shuffled in storage; its shares of sessions with a click and of irrelevant ones, the others being neither."""
-    chance, names = random.Random(seed), [f"i{number}" for number in range(40)]
+    chance, names = random.Random(0), [f"i{number}" for number in range(40)]
     words = ["red", "blue", "shoe", "hat", "coat", "wool", "summer", "warm"]
     objects = {name: f"o{number % 5}" if number % 3 == 0 else name for number, name in enumerate(names)}
     texts = [item(name, " ".join(chance.choices(words, k=4)), objects[name]) for name in names]

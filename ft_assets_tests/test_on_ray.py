@@ -151,7 +151,7 @@ def test_a_node_with_another_model_is_refused(cluster: Any) -> None:
 
 def test_a_lake_that_a_node_does_not_see_is_refused(cluster: Any, tmp_path: Path) -> None:
     day = replace(a_day(make_lake(tmp_path), sessions=20), lake=Lake(str(tmp_path / "elsewhere")))
-    with pytest.raises(Exception, match="every node of the Ray cluster must reach the lake at .*elsewhere"):
+    with pytest.raises(Exception, match=r"every node of the Ray cluster must reach the lake at .*elsewhere"):
         on_the_cluster(day, SETTINGS)
 
 
@@ -165,7 +165,7 @@ def each_batch_a_block() -> Iterator[None]:
     """Let Ray Data hand on each batch by itself; by default it waits until many are together."""
     context = ray.data.DataContext.get_current()
     before = context.target_max_block_size
-    context.target_max_block_size = 1
+    context.target_max_block_size = 16_384
     try:
         yield
     finally:

@@ -53,5 +53,5 @@ def test_a_shard_whose_sessions_are_not_all_there_is_refused(tmp_path: Path) -> 
     inputs = slice_of(make_lake(tmp_path), "sampled_inputs", [sampled("s", ["a"])])
     first = (inputs.to_table()["started_at"][0].as_py(), "")
     assert Run("all", first, PAST_ALL, 0, 1).read(inputs).num_rows == 1
-    with pytest.raises(ValueError, match="must find its 2 all sessions from .* got 1"):
+    with pytest.raises(ValueError, match=r"must find its 2 all sessions from .* got 1"):
         Run("all", first, PAST_ALL, 0, 2).read(inputs)

@@ -98,8 +98,8 @@ class ComputeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     address: str = Field(
         default="auto",
-        description="The Ray cluster as ray.init takes it: auto (the one that this machine is part of), local (one on this machine, "
-        "for as long as it is needed), or host:port of its head.",
+        description="The Ray cluster as ray.init takes it: auto (the one that this machine is part of), local (one on this "
+        "machine, for as long as it is needed), or host:port of its head.",
     )
     workers: int = Field(default=2, ge=1, description="Actors that share a day.")
     cpus_per_worker: float = Field(default=1.0, ge=0.0, description="CPUs set aside for each.")
