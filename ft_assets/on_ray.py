@@ -76,6 +76,7 @@ class RayCluster:
             parts: the parts, small: they all go to the cluster at once.
         """
         import ray.data
+        import torch
 
         rows = [{"part": pickle.dumps(part)} for part in parts]
         if not rows:
@@ -88,7 +89,8 @@ class RayCluster:
         # Ray Data starts an actor that died again, and redoes what it had in hand, as often as it takes.
         done = parts_of_it.map_batches(
             _OnActor,
-            fn_constructor_args=(worker, settings),
+            # With other numbers of threads a model's products are rounded otherwise: as many as the loop would have here.
+            fn_constructor_args=(worker, settings, torch.get_num_threads()),
             batch_size=1,
             compute=ray.data.ActorPoolStrategy(min_size=1, max_size=self.workers, initial_size=self.workers),
             num_cpus=self.cpus_per_worker,
@@ -105,7 +107,10 @@ class RayCluster:
 class _OnActor:
     """Unpacks parts for a worker: a row of Ray Data is a part."""
 
-    def __init__(self, worker: type, settings: Any) -> None:
+    def __init__(self, worker: type, settings: Any, threads: int) -> None:
+        import torch
+
+        torch.set_num_threads(threads)
         self.worker = worker(settings)
 
     def __call__(self, batch: dict[str, Any]) -> Iterator[pa.Table]:

@@ -32,6 +32,7 @@ def ray_cluster(nodes: int, jobs: bool = False) -> Iterator[Any]:
     with folders as folder, pytest.MonkeyPatch.context() as env:
         env.setenv("RAY_AUTH_MODE", "disabled")
         env.setenv("RAY_TMPDIR", folder)
+        env.setenv("RAY_USAGE_STATS_ENABLED", "0")
         (Path(folder) / "ray").mkdir()
         head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": jobs}
         cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": QUICK})

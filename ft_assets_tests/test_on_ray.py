@@ -170,3 +170,15 @@ def each_batch_a_block() -> Iterator[None]:
         yield
     finally:
         context.target_max_block_size = before
+
+
+@pytest.mark.model
+def test_a_models_vectors_are_the_loops_to_the_last_bit(cluster: Any) -> None:
+    encoder = load_encoder(device="cpu")
+    words = ["red", "blue", "shoes", "hat", "for men", "of summer, light and warm"]
+    texts = [f"{first} {second} {number}" for number in range(8) for first in words for second in words]
+    hashes = [str(number) for number in range(len(texts))]
+    batch = pa.record_batch({"role": ["item"] * len(texts), "text_hash": hashes, "text": texts})
+    expected = engine.encoded_rows(encoder, batch)
+    (found,) = on_ray.encoding(HERE, Model({}, encoder.fingerprint))([batch])
+    assert bits_of_vectors(found) == bits_of_vectors(expected)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -76,8 +75,6 @@ def test_the_steps_of_a_run_are_jobs_of_the_cluster(cluster: Any, tmp_path: Path
     jobs = JobSubmissionClient()
     with instance_of(home) as instance:
         job = ReconstructableRepository.for_module("ft_assets.definitions", "defs").get_reconstructable_job("ingestion_job")
-        began = time.monotonic()
-        result = dg.execute_job(job, instance)
-        assert result.success, time.monotonic() - began
+        assert dg.execute_job(job, instance).success
     assert home.lake.slice("search_sessions").row_count == 240
-    assert [job.status for job in jobs.list_jobs() if job.submission_id.startswith("dagster-step")] == ["SUCCEEDED"]
+    assert [job.status for job in jobs.list_jobs() if (job.submission_id or "").startswith("dagster-step")] == ["SUCCEEDED"]
