@@ -10,6 +10,7 @@ Ray is imported when used; it comes with the extra ``ft_assets[ray]``.
 from __future__ import annotations
 
 import pickle
+import socket
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -57,8 +58,9 @@ class RayCluster:
             yield
             return
         try:
+            _check_answers(self.address)
             ray.init(address=self.address, log_to_driver=False, configure_logging=False)
-        except (ConnectionError, RuntimeError, ValueError, TimeoutError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise ConnectionError(
                 f"compute.address must be that of a Ray cluster which can be reached from here, got {self.address}: {error}"
             ) from error
@@ -67,7 +69,7 @@ class RayCluster:
         finally:
             ray.shutdown()
 
-    def mapped(self, worker: type, settings: Any, parts: Iterable[Any]) -> Iterator[pa.RecordBatch]:
+    def mapped(self, worker: type, settings: Any, parts: Iterable[Any]) -> Iterator[pa.Table]:
         """What actors make of each part, in the order of the parts, each exactly once.
 
         Args:
@@ -96,8 +98,7 @@ class RayCluster:
             num_cpus=self.cpus_per_worker,
             num_gpus=self.gpus_per_worker,
         )
-        for table in done.iter_batches(batch_size=None, batch_format="pyarrow"):
-            yield from table.to_batches()
+        yield from done.iter_batches(batch_size=None, batch_format="pyarrow")
 
     def device(self, named: str) -> str:
         """The device that a worker computes on: ``auto`` is the CPU for workers without a GPU of their own."""
@@ -183,7 +184,7 @@ def pair_features(cluster: RayCluster, day: DayOfPairs) -> DayRows:
                 for kind in ("session", "irrelevant"):
                     counts[f"pairs_{kind}"] += pc.sum(pc.equal(rows["pairing"], kind)).as_py() or 0
                 counts["rows_out"] += rows.num_rows
-                yield rows
+                yield from rows.to_batches()
 
     return DayRows(batches, counts, engine.versions(day.inputs, day.items, day.vectors), model=day.model)
 
@@ -225,10 +226,16 @@ def encoding(cluster: RayCluster, model: Model) -> Encoding:
             with cluster.connected():
                 texts = chain([first], waiting)
                 while part := list(islice(texts, BATCHES_PER_ROUND)):
-                    for rows in cluster.mapped(TextEncoder, model, part):
-                        yield pa.Table.from_batches([rows])
+                    yield from cluster.mapped(TextEncoder, model, part)
 
     return encoded
+
+
+def _check_answers(address: str) -> None:
+    """Ray itself waits for minutes for a head that is not there."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host, int(port)), timeout=10.0).close()
 
 
 def _ray() -> Any:

@@ -155,6 +155,13 @@ def test_a_lake_that_a_node_does_not_see_is_refused(cluster: Any, tmp_path: Path
         on_the_cluster(day, SETTINGS)
 
 
+def test_an_address_that_nobody_answers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    for address in ("127.0.0.1:1", "ray://127.0.0.1:1"):
+        with pytest.raises(ConnectionError, match=f"can be reached from here, got {address}: .*refused"):
+            RayCluster(address=address).connected().__enter__()
+
+
 def bits_of_vectors(rows: pa.Table) -> list[tuple[str, str, bytes]]:
     vectors = zip(rows["role"].to_pylist(), rows["text_hash"].to_pylist(), rows["vector"].to_pylist(), strict=True)
     return [(role, name, np.array(values, np.float32).tobytes()) for role, name, values in vectors]
