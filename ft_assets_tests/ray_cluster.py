@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 import threading
 import time
@@ -32,6 +34,7 @@ def ray_cluster(nodes: int, jobs: bool = False) -> Iterator[Any]:
     with folders as folder, pytest.MonkeyPatch.context() as env:
         env.setenv("RAY_AUTH_MODE", "disabled")
         env.setenv("RAY_TMPDIR", folder)
+        env.setenv("PATH", str(Path(sys.executable).parent), prepend=os.pathsep)  # a step of Dagster is a command: dagster api
         env.setenv("RAY_USAGE_STATS_ENABLED", "0")
         (Path(folder) / "ray").mkdir()
         head = {"num_cpus": 0, "object_store_memory": STORE_BYTES, "include_dashboard": jobs}
