@@ -20,6 +20,7 @@ from ft_assets.encoders import load_encoder
 from ft_assets.engine import PairSettings
 from ft_assets.lake import Lake
 from ft_assets.on_ray import DayOfPairs, Extractor, Model, RayCluster, TextEncoder
+from ft_assets.schemas import PAIR_FEATURES
 from ft_assets.shards import plan
 from ft_assets_tests.builders import DAY, item, make_lake, sampled, slice_of, table_of
 from ft_assets_tests.ray_cluster import node_of, ray_cluster, when
@@ -41,7 +42,7 @@ def cluster() -> Iterator[Any]:
 
 def on_the_cluster(day: DayOfPairs, settings: PairSettings, cluster: RayCluster = HERE) -> tuple[pa.Table, dict[str, int]]:
     rows = on_ray.pair_features(cluster, replace(day, settings=settings))
-    return pa.Table.from_batches(list(rows.batches())), rows.counts
+    return pa.Table.from_batches(list(rows.batches()), PAIR_FEATURES.schema), rows.counts
 
 
 @pytest.mark.parametrize("confidence", ["constant", "windowed"])
@@ -53,6 +54,15 @@ def test_a_day_on_several_nodes_is_the_loops_to_the_last_bit(cluster: Any, tmp_p
     assert bits(found) == bits(expected)
     assert found_counts == counts
     assert counts["pairs_irrelevant"] > 0
+
+
+@pytest.mark.parametrize("shares", [(0.0, 1.0), (0.02, 0.98)])
+def test_shards_of_which_no_pairs_come_are_no_trouble(cluster: Any, tmp_path: Path, shares: tuple[float, float]) -> None:
+    day = a_day(make_lake(tmp_path), sessions=200, shares=shares)
+    expected, counts = pairs_by_the_loop(day, SETTINGS)
+    found, found_counts = on_the_cluster(day, SETTINGS)
+    assert bits(found) == bits(expected)
+    assert found_counts == counts
 
 
 def test_a_day_that_is_stored_is_the_loops(cluster: Any, tmp_path: Path) -> None:
