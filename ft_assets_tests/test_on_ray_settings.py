@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import dagster as dg
 import pytest
 
 from ft_assets.defs.executors import executor
-from ft_assets.defs.resources import ComputeResource
-from ft_assets.defs.settings import configurations, read_config
+from ft_assets.defs.resources import ComputeResource, EncoderResource
+from ft_assets.defs.settings import GIVEN, configurations, read_config, settled_compute
+from ft_assets.lake import Home
 from ft_assets.on_ray import RayCluster
 
 
@@ -49,3 +52,22 @@ def test_a_worker_without_a_gpu_takes_the_cpu_unless_told_otherwise() -> None:
     assert RayCluster().device("mps") == "mps"
     assert ComputeResource().cluster is None
     assert ComputeResource(engine="ray", workers=3).cluster == RayCluster("auto", 3, 1.0, 0.0)
+
+
+def test_a_run_that_was_given_no_settings_is_made_where_the_home_says(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("resources: {compute: {config: {engine: ray, workers: 3, address: here:1}}}")
+
+    def settled(tags: dict[str, str], **given: Any) -> RayCluster | None:
+        run = SimpleNamespace(tags=tags, run_config={"resources": {"compute": {"config": given}}})
+        context: Any = SimpleNamespace(run=run)
+        return settled_compute(ComputeResource(**given), context, Home(tmp_path)).cluster
+
+    assert settled({}) == RayCluster("here:1", 3)
+    assert settled({}, workers=5) == RayCluster("here:1", 5)
+    assert settled({}, engine="local") is None
+    assert settled({GIVEN: "given"}) is None
+
+
+def test_a_run_on_a_cluster_takes_no_turn_at_a_device_of_its_own() -> None:
+    encoder = EncoderResource(device="cpu")
+    assert [ComputeResource(engine=engine).device(encoder) for engine in ("local", "ray")] == ["cpu", None]
