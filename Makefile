@@ -41,7 +41,7 @@ ui: install
 	$(BIN)/ft-assets ui
 
 test: install
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not long"
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not long and not ray"
 
 test-long: install
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m long
