@@ -6,7 +6,7 @@ export FT_ASSETS_HOME ?= $(CURDIR)/.ft_assets
 SIZE ?= full
 WORKERS ?= 2
 
-.PHONY: install demo test test-long test-backfill test-gpu ui bench screenshots lint format wheel clean help
+.PHONY: install demo test test-long test-backfill test-gpu test-ray ui bench screenshots lint format wheel clean help
 
 help:
 	@echo "make demo            a simulated week, from landed files to clamped features, in real Dagster runs"
@@ -15,6 +15,7 @@ help:
 	@echo "make test            the tests (set up first), on WORKERS=2 processes; make lint: ruff and mypy"
 	@echo "make test-backfill   backfills of 30 days, four at a time, held to a pass one by one (of which make test does a few days)"
 	@echo "make test-gpu        the tests that need a GPU, and no others"
+	@echo "make test-ray        the tests on a Ray cluster of several nodes on this machine (installs the extra ray)"
 	@echo "make screenshots     the pictures in docs/, of a home of their own (needs Debian's chromium)"
 	@echo "make test-long       what takes long: kills at every step, an installed wheel; CI runs both"
 	@echo "make bench           the tables of the benchmark (SIZE=small: minutes)"
@@ -40,7 +41,7 @@ ui: install
 	$(BIN)/ft-assets ui
 
 test: install
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not long"
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile -m "not long and not ray"
 
 test-long: install
 	$(BIN)/python -m pytest --numprocesses $(WORKERS) --dist worksteal -m long
@@ -50,6 +51,10 @@ test-backfill: install
 
 test-gpu: install
 	$(BIN)/python -m pytest -m gpu ft_assets_tests
+
+test-ray: install
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[ray]'
+	$(BIN)/python -m pytest -m ray
 
 bench: install
 	SIZE=$(SIZE) $(BIN)/python -m benchmarks

@@ -8,9 +8,10 @@ from ft_assets.defs.alerts import ALERT_SENSORS
 from ft_assets.defs.assets import DAILY_ASSETS, ingestion
 from ft_assets.defs.catalog import with_code_references
 from ft_assets.defs.checks import ASSET_CHECKS
+from ft_assets.defs.executors import executor
 from ft_assets.defs.pulls import pull_job
 from ft_assets.defs.requests import FEATURES_JOB, INGESTION_JOB
-from ft_assets.defs.resources import EncoderResource, HomeResource, lake_io_manager
+from ft_assets.defs.resources import ComputeResource, EncoderResource, HomeResource, lake_io_manager
 from ft_assets.defs.sensors import SENSORS
 
 defs = dg.Definitions(
@@ -31,7 +32,11 @@ defs = dg.Definitions(
         pull_job,
     ],
     sensors=[*SENSORS, *ALERT_SENSORS],
-    resources={"home": HomeResource(), "encoder": EncoderResource(), "io_manager": lake_io_manager},
-    # One process a run: each step of the default executor would import torch anew. Runs are what runs in parallel.
-    executor=dg.in_process_executor,
+    resources={
+        "home": HomeResource(),
+        "encoder": EncoderResource(),
+        "compute": ComputeResource(),
+        "io_manager": lake_io_manager,
+    },
+    executor=executor(),
 )

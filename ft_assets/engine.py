@@ -28,7 +28,7 @@ from ft_assets.lake import Batches, Slice
 from ft_assets.packing import PackedSessions, pack_sessions
 from ft_assets.queries import rebatched
 from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS
-from ft_assets.text_encoding import Encoded, text_vectors
+from ft_assets.text_encoding import Encoded, Encoding, text_vectors
 
 if TYPE_CHECKING:
     import torch
@@ -40,13 +40,18 @@ __all__ = [
     "SESSIONS_PER_BATCH",
     "DayRows",
     "Encoded",
+    "Encoding",
     "PairKernels",
+    "PairMaker",
     "PairSettings",
+    "Work",
     "counted",
     "fine_tuning_features",
     "fine_tuning_inputs",
     "held_back",
+    "own_pairs",
     "pair_features",
+    "pair_maker",
     "rebatched",
     "sampled_inputs",
     "text_vectors",
@@ -54,7 +59,7 @@ __all__ = [
 ]
 
 SESSIONS_PER_BATCH = 8_192
-PAIRINGS = pa.array(["session", "irrelevant"])
+PAIRINGS = ("session", "irrelevant")
 HASHES_KEPT = 1_000_000  # of object ids: some 100 MB
 SESSIONS_PER_JOIN = 16_384  # each batch looks its items up in all of the day
 IN_FLIGHT = 1  # batches that a GPU works on while the next is packed
@@ -281,68 +286,74 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
         counts.update(sessions_read=0, results_shown=0, pairs_session=0, pairs_irrelevant=0)
-        with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
-            tables = {"sampled_inputs": inputs, "items": items}
-            with queries.session(tables) as con:
-                query_texts, item_texts = (
-                    queries.query(con, "assets/pair_features_texts", {"role": role}).to_arrow_table()
-                    for role in ("query", "item")
-                )
-            query_vectors = DayVectors.load(query_texts, vectors, model, "query", Path(folder))
-            item_vectors = DayVectors.load(item_texts, vectors, model, "item", Path(folder), query_vectors.width)
-            day = _Day(inputs, query_vectors, item_vectors, settings, counts)
-            yield from counted(day.session_pairs(), counts)
+        with pair_maker(inputs, items, vectors, model, settings) as maker:
+            sessions = own_pairs(_shown(_session_batches(inputs, settings.sessions_per_batch, counts), counts))
+            yield from counted(maker.rows(sessions, counts), counts)
             if not settings.not_irrelevant_only:
-                yield from counted(day.irrelevant_pairs(), counts)
+                yield from counted(maker.rows(_partners(inputs, settings.sessions_per_batch), counts), counts)
 
     return DayRows(batches, counts, versions(inputs, items, vectors), model=model, device=settings.device)
 
 
+@contextmanager
+def pair_maker(inputs: Slice, items: Slice, vectors: Slice, model: str, settings: PairSettings) -> Iterator[PairMaker]:
+    """The maker of a day's pairs, its distinct vectors in a memory-mapped file that goes at the end."""
+    with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
+        with queries.session({"sampled_inputs": inputs, "items": items}) as con:
+            query_texts, item_texts = (
+                queries.query(con, "assets/pair_features_texts", {"role": role}).to_arrow_table() for role in ("query", "item")
+            )
+        query_vectors = DayVectors.load(query_texts, vectors, model, "query", Path(folder))
+        item_vectors = DayVectors.load(item_texts, vectors, model, "item", Path(folder), query_vectors.width)
+        yield PairMaker(query_vectors, item_vectors, settings)
+
+
+def _shown(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
+    """The same sessions, the results that they show counted."""
+    for batch in batches:
+        _add(counts, results_shown=len(batch["item_ids"].flatten()))
+        yield batch
+
+
+def own_pairs(batches: Iterable[pa.RecordBatch]) -> Iterator[Work]:
+    """Every clicked object with every kept not-event object of its session; irrelevant sessions make none."""
+    for batch in batches:
+        relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
+        if relevant.num_rows:
+            yield Work(relevant)
+
+
+def _partners(inputs: Slice, size: int) -> Iterator[Work]:
+    """Positives of not-irrelevant sessions with not-events of irrelevant ones, cycling the shorter list."""
+    with queries.session({"sampled_inputs": inputs}) as con:
+        partners = queries.stream(queries.query(con, "assets/pair_features_partners"), size)
+        for beside in rebatched(partners, size):
+            sides = [pa.RecordBatch.from_struct_array(beside[side]) for side in ("relevant", "irrelevant")]
+            relevant, irrelevant = (pa.Table.from_batches([side]).cast(inputs.table.schema) for side in sides)
+            yield Work(*(side.combine_chunks().to_batches()[0] for side in (relevant, irrelevant)))
+
+
 @dataclass(frozen=True)
-class _Day:
-    inputs: Slice
+class PairMaker:
+    """Makes the pairs of batches of sessions: of each by itself, the day's vectors and the settings."""
+
     query_vectors: DayVectors
     item_vectors: DayVectors
     settings: PairSettings
-    counts: dict[str, int]
 
-    def session_pairs(self) -> Iterator[pa.RecordBatch]:
-        """Every clicked object with every kept not-event object of its session."""
-        return self._rows(self._relevant())
-
-    def irrelevant_pairs(self) -> Iterator[pa.RecordBatch]:
-        """Positives of not-irrelevant sessions with not-events of irrelevant ones, cycling the shorter list."""
-        return self._rows(self._partners())
-
-    def _relevant(self) -> Iterator[_Work]:
-        for batch in _session_batches(self.inputs, self.settings.sessions_per_batch, self.counts):
-            _add(self.counts, results_shown=len(batch["item_ids"].flatten()))
-            relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
-            if relevant.num_rows:
-                yield _Work(relevant)
-
-    def _partners(self) -> Iterator[_Work]:
-        size = self.settings.sessions_per_batch
-        with queries.session({"sampled_inputs": self.inputs}) as con:
-            partners = queries.stream(queries.query(con, "assets/pair_features_partners"), size)
-            for beside in rebatched(partners, size):
-                sides = [pa.RecordBatch.from_struct_array(beside[side]) for side in ("relevant", "irrelevant")]
-                relevant, irrelevant = (pa.Table.from_batches([side]).cast(self.inputs.table.schema) for side in sides)
-                yield _Work(*(side.combine_chunks().to_batches()[0] for side in (relevant, irrelevant)))
-
-    def _rows(self, works: Iterable[_Work]) -> Iterator[pa.RecordBatch]:
-        """Rows of pairs, in order; on a GPU the next batches are packed while it is at work.
+    def rows(self, works: Iterable[Work], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
+        """Rows of pair_features, in order, counted by their pairing; on a GPU the next batches are packed while it is at work.
 
         A batch that does not fit into its memory is made in halves, and so are those after it: a batch's pairs are those of
         its parts, joined.
         """
         fitting = Fitting()
-        launched = (fitting.run(self._launched, work, len, _Work.halves) for work in works)
+        launched = (fitting.run(self._launched, work, len, Work.halves) for work in works)
         for parts in held_back(launched, 0 if self.settings.device == "cpu" else IN_FLIGHT):
             for part in parts:
-                yield part.rows(self.counts)
+                yield part.rows(counts)
 
-    def _launched(self, work: _Work) -> _Launched:
+    def _launched(self, work: Work) -> _Launched:
         """Let the device score a batch."""
         import torch
 
@@ -392,7 +403,7 @@ def _one_thread() -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Work:
+class Work:
     """Sessions to make pairs of: each by itself, or each beside an irrelevant one."""
 
     sessions: pa.RecordBatch
@@ -401,14 +412,14 @@ class _Work:
     def __len__(self) -> int:
         return int(self.sessions.num_rows)
 
-    def halves(self) -> tuple[_Work, ...]:
+    def halves(self) -> tuple[Work, ...]:
         """The first half of the sessions, and the others."""
         middle = len(self) // 2
         if middle == 0:
             return (self,)
         cuts = ((0, middle), (middle, len(self) - middle))
         beside = self.irrelevant
-        return tuple(_Work(self.sessions.slice(*cut), None if beside is None else beside.slice(*cut)) for cut in cuts)
+        return tuple(Work(self.sessions.slice(*cut), None if beside is None else beside.slice(*cut)) for cut in cuts)
 
     def both(self) -> tuple[pa.RecordBatch, np.ndarray[Any, Any] | None]:
         """All its sessions, and which of them are partners: int64 [n, 2]."""
@@ -472,7 +483,7 @@ def _pair_rows(
         "target": np.full(count, target, dtype=np.int8),
         "positive_confidence": numbers[2],
         "negative_confidence": numbers[3],
-        "pairing": PAIRINGS.take(pa.array(pairs.irrelevant.numpy().astype(np.int8))),
+        "pairing": pa.array(PAIRINGS).take(pa.array(pairs.irrelevant.numpy().astype(np.int8))),
     }
     return pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], schema=PAIR_FEATURES.schema)
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,6 +33,20 @@ TEXTS_PER_COMMIT = 8_192
 SECONDS_PER_COMMIT = 60.0
 SECONDS_BETWEEN_WORDS = 10.0
 _TEXTS_AT_ONCE = 1_024  # of an encoder that does not stream
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Who encodes.
+
+    Attributes:
+        vectors: gives for texts of one role (role, text_hash, text) places of some of them and their vectors, as
+            ``Streaming.encode_batches`` does.
+        batches: commits' worth of texts that it is given at once.
+    """
+
+    vectors: Callable[[pa.RecordBatch], Iterator[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]]
+    batches: int = 1
 
 
 @dataclass(frozen=True)
@@ -99,6 +114,7 @@ def text_vectors(
     texts_per_commit: int = TEXTS_PER_COMMIT,
     seconds_per_commit: float = SECONDS_PER_COMMIT,
     claims: Claims | None = None,
+    encoding: Encoding | None = None,
 ) -> Encoded:
     """See to it that every text of a day has a vector under the encoder's model; encode those that have none.
 
@@ -115,11 +131,14 @@ def text_vectors(
         progress: told every ten seconds, and at the end where anything was encoded.
         texts_per_commit: vectors are committed when there are so many,
         seconds_per_commit: or when the oldest has waited so long.
-        claims: shared by the processes that may need the same texts; so many texts are claimed at once.
+        claims: shared by the processes that may need the same texts; what is encoded at once is claimed at once.
+        encoding: who encodes in the place of the encoder.
 
     Raises:
         ValueError: the encoder gives something else than one finite vector for each text.
     """
+    here = Encoding(partial(vectors_of, encoder, at_once=min(texts_per_commit, _TEXTS_AT_ONCE)))
+    encoding = encoding or here
     known = lake.slice(TEXT_VECTORS.name)
     tables = {"sampled_inputs": inputs, "items": items, "text_vectors": known}
     with queries.session(tables) as con:
@@ -128,8 +147,8 @@ def text_vectors(
         work = _Work.of(con, progress)
         new = NewVectors(lake, known, encoder.fingerprint, claims)
         with _Vectors(new, encoder, texts_per_commit, seconds_per_commit) as vectors:
-            for texts in new.shares(_missing(con, work, texts_per_commit)):
-                _encode(texts, encoder, vectors, work, min(texts_per_commit, _TEXTS_AT_ONCE))
+            for texts in new.shares(_missing(con, work, texts_per_commit * encoding.batches)):
+                _encode(texts, encoding, vectors, work)
                 if claims is not None:
                     vectors.flush()  # before the claims on them are let go
         work.end()
@@ -146,17 +165,24 @@ def _missing(con: duckdb.DuckDBPyConnection, work: _Work, texts: int) -> Iterato
         yield from queries.rebatched(queries.stream(relation, texts), texts)
 
 
-def _encode(texts: pa.RecordBatch, encoder: Encoder, vectors: _Vectors, work: _Work, at_once: int) -> None:
+def vectors_of(
+    encoder: Encoder, texts: pa.RecordBatch, at_once: int = _TEXTS_AT_ONCE
+) -> Iterator[tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]]:
+    """Places of texts, all of one role, and their vectors: by the model and these texts alone, whatever else is encoded."""
+    return streamed(encoder, (text.as_py() for text in texts["text"]), texts["role"][0].as_py(), at_once)
+
+
+def _encode(texts: pa.RecordBatch, encoding: Encoding, vectors: _Vectors, work: _Work) -> None:
     """Encode texts, all of one role."""
     role: Role = texts["role"][0].as_py()
     hashes, words = texts["text_hash"], texts["text"]
     seen = 0
-    for rows, matrix in streamed(encoder, (word.as_py() for word in words), role, at_once):
+    for rows, matrix in encoding.vectors(texts):
         vectors.add(role, hashes.take(pa.array(rows)).to_pylist(), matrix)
         seen += len(rows)
         work.done(role, len(rows), sum(len(words[int(row)].as_py()) + 1 for row in rows))
     if seen != texts.num_rows:
-        raise ValueError(f"{encoder.fingerprint} must give {texts.num_rows} vectors of role {role}, gave {seen}")
+        raise ValueError(f"{vectors.model} must give {texts.num_rows} vectors of role {role}, gave {seen}")
 
 
 @dataclass

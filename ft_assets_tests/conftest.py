@@ -17,7 +17,9 @@ HASHING = {"resources": {"encoder": {"config": {"model": "hashing:64"}}}}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fast tests first: what a change breaks is told early."""
-    items.sort(key=lambda item: [item.get_closest_marker(mark) is not None for mark in ("long", "browser", "slow", "model")])
+    items.sort(
+        key=lambda item: [item.get_closest_marker(mark) is not None for mark in ("ray", "long", "browser", "slow", "model")]
+    )
 
 
 @pytest.fixture

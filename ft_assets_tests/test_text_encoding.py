@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from ft_assets import engine, text_encoding
+from ft_assets.claims import Claims
 from ft_assets.encoders import load_encoder
 from ft_assets.lake import Lake
 from ft_assets.text_encoding import Progress
@@ -126,3 +127,21 @@ def test_nothing_is_told_where_nothing_is_missing(tmp_path: Path) -> None:
     encode(lake, Stream())
     assert encode(lake, Stream(), progress=told.append).encoded == {"query": 0, "item": 0}
     assert told == []
+
+
+def test_who_encodes_in_its_place_is_given_what_is_claimed_and_makes_the_same_vectors(tmp_path: Path) -> None:
+    lakes, encoder = [lake_of(tmp_path / name) for name in ("here", "elsewhere")], Stream()
+    given: list[list[str]] = []
+
+    def elsewhere(texts: Any) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        given.append(texts["text"].to_pylist())
+        claim = [path.read_text() for path in (tmp_path / "claims").glob("*.claim")]
+        assert [sorted(name.split()[-1] for name in one.split("\n")) for one in claim] == [sorted(map(text_hash, given[-1]))]
+        return text_encoding.vectors_of(encoder, texts)
+
+    encode(lakes[0], encoder, texts_per_commit=2)
+    there = engine.Encoding(elsewhere, batches=2)
+    done = encode(lakes[1], encoder, texts_per_commit=2, claims=Claims(tmp_path / "claims"), encoding=there)
+    assert given == [["ggggggg", "ffffff", "eeeee", "dddd"], ["ccc", "bb", "a"], ["q"]]
+    assert done.encoded == {"query": 1, "item": 7}
+    assert stored(lakes[0]) == stored(lakes[1])

@@ -25,8 +25,8 @@ from ft_assets.defs.config import (
     values,
 )
 from ft_assets.defs.metadata import ingestion_results, text_vectors_result
-from ft_assets.defs.resources import EncoderResource, HomeResource, provenance_of
-from ft_assets.defs.settings import settled, settled_encoder
+from ft_assets.defs.resources import ComputeResource, EncoderResource, HomeResource, provenance_of
+from ft_assets.defs.settings import settled, settled_compute, settled_encoder
 from ft_assets.lake import Home, Slice
 from ft_assets.measuring import measured
 
@@ -127,16 +127,21 @@ def sampled_inputs(
 
 @dg.asset(**_daily(schemas.TEXT_VECTORS, {"deltalake", "huggingface"}, pool=GPU_POOL))
 def text_vectors(
-    context: dg.AssetExecutionContext, sampled_inputs: Slice, items: Slice, home: HomeResource, encoder: EncoderResource
+    context: dg.AssetExecutionContext,
+    sampled_inputs: Slice,
+    items: Slice,
+    home: HomeResource,
+    encoder: EncoderResource,
+    compute: ComputeResource,
 ) -> dg.MaterializeResult[Any]:
     """A vector for every text the day needs; a text that has one is not encoded again."""
     day, made_from = partitions.day(context.partition_key), engine.versions(sampled_inputs, items)
-    encoder = settled_encoder(encoder, context, home.home)
+    encoder, compute = settled_encoder(encoder, context, home.home), settled_compute(compute, context, home.home)
     with measured(encoder.torch_device) as cost:
         with cost.part("loading_model"):
             model = encoder.load()
         provenance = provenance_of(day, made_from, encoder.configuration, model.fingerprint)
-        with device_turn(home.home.claims, model.device):
+        with device_turn(home.home.claims, compute.device(encoder)):
             done = engine.text_vectors(
                 home.lake,
                 sampled_inputs,
@@ -145,6 +150,7 @@ def text_vectors(
                 provenance,
                 lambda progress: tell(context, str(progress)),
                 claims=Claims(home.home.claims),
+                encoding=compute.encoding(encoder, model.fingerprint),
             )
     return text_vectors_result(home.lake, done, made_from, encoder.configuration, model.fingerprint, cost)
 
@@ -158,11 +164,12 @@ def pair_features(
     items: Slice,
     text_vectors: Slice,
     encoder: EncoderResource,
+    compute: ComputeResource,
 ) -> engine.DayRows:
     """Every pair: ranks, confidences, target."""
     config, encoder = settled(config, context, home.home), settled_encoder(encoder, context, home.home)
-    settings = engine.PairSettings(**values(config), device=encoder.torch_device)
-    made = engine.pair_features(sampled_inputs, items, text_vectors, encoder.load().fingerprint, settings)
+    compute, settings = settled_compute(compute, context, home.home), engine.PairSettings(**values(config))
+    made = compute.pair_features(home.lake, sampled_inputs, items, text_vectors, encoder, settings)
     return made.made_with(pairs_configuration(config))
 
 

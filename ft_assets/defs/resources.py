@@ -5,6 +5,7 @@
 
 import datetime as dt
 import json
+from dataclasses import replace
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +13,14 @@ import dagster as dg
 from pydantic import Field
 
 import ft_assets
-from ft_assets import lineage
+from ft_assets import lineage, on_ray
 from ft_assets.claims import device_turn
 from ft_assets.defs import partitions
 from ft_assets.defs.metadata import day_metadata
-from ft_assets.engine import DayRows
+from ft_assets.engine import DayRows, Encoding, PairSettings, pair_features
 from ft_assets.lake import Home, Lake, Slice
 from ft_assets.measuring import measured
+from ft_assets.on_ray import RayCluster
 
 if TYPE_CHECKING:
     from ft_assets.encoders import Encoder
@@ -72,14 +74,19 @@ class EncoderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The encoder; loaded once per process."""
         from ft_assets.encoders import load_encoder
 
-        return load_encoder(
-            self.model,
-            device=self.device,
-            batch_tokens=self.batch_tokens,
-            precision=self.precision.value,
-            query_prompt=self.query_prompt or None,
-            item_prompt=self.item_prompt or None,
-        )
+        return load_encoder(**self.arguments)
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """What ``load_encoder`` is called with."""
+        return {
+            "model": self.model,
+            "device": self.device,
+            "batch_tokens": self.batch_tokens,
+            "precision": self.precision.value,
+            "query_prompt": self.query_prompt or None,
+            "item_prompt": self.item_prompt or None,
+        }
 
     @property
     def torch_device(self) -> str:
@@ -94,6 +101,54 @@ class EncoderResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         set_ = {"model": self.model, "query_prompt": self.query_prompt, "item_prompt": self.item_prompt}
         # Said only where it is not the default: days that were made before there was a choice stay up to date.
         return set_ if self.precision == Precision.float32 else {**set_, "precision": self.precision.value}
+
+
+class ComputeEngine(Enum):
+    """What a day's encoding and extraction run on."""
+
+    local = "local"
+    ray = "ray"
+
+
+class ComputeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where a day is encoded and its pairs are made. It changes no number, so no day is out of date for it."""
+
+    engine: ComputeEngine = Field(
+        default=ComputeEngine.local, description="local: the run's own process. ray: a Ray cluster (the extra ft_assets[ray])."
+    )
+    address: str = Field(
+        default="auto",
+        description="The Ray cluster as ray.init takes it: auto (the one that this machine is part of), local (one on this "
+        "machine, for as long as it is needed), or host:port of its head.",
+    )
+    workers: int = Field(default=2, ge=1, description="Actors that share a day.")
+    cpus_per_worker: float = Field(default=1.0, ge=0.0, description="CPUs set aside for each.")
+    gpus_per_worker: float = Field(default=0.0, ge=0.0, description="GPUs set aside for each; may be a fraction.")
+
+    @property
+    def cluster(self) -> RayCluster | None:
+        """The Ray cluster, where one is asked for."""
+        if self.engine is ComputeEngine.local:
+            return None
+        return RayCluster(self.address, self.workers, self.cpus_per_worker, self.gpus_per_worker)
+
+    def device(self, encoder: EncoderResource) -> str | None:
+        """The device of this process that is needed; None where workers compute."""
+        return encoder.torch_device if self.cluster is None else None
+
+    def encoding(self, encoder: EncoderResource, fingerprint: str) -> Encoding | None:
+        """Who encodes the texts of a day; None: the encoder itself, in this process."""
+        return None if self.cluster is None else on_ray.encoding(self.cluster, on_ray.Model(encoder.arguments, fingerprint))
+
+    def pair_features(
+        self, lake: Lake, inputs: Slice, items: Slice, vectors: Slice, encoder: EncoderResource, settings: PairSettings
+    ) -> DayRows:
+        """The pairs of a day, made there."""
+        model = encoder.load().fingerprint
+        if self.cluster is None:
+            return pair_features(inputs, items, vectors, model, replace(settings, device=encoder.torch_device))
+        settings = replace(settings, device=encoder.device)  # what that is, each worker says
+        return on_ray.pair_features(self.cluster, on_ray.DayOfPairs(lake, inputs, items, vectors, model, settings))
 
 
 class LakeIOManager(dg.IOManager):

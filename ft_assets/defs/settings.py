@@ -26,7 +26,7 @@ from ft_assets.defs.config import (
     pairs_configuration,
     values,
 )
-from ft_assets.defs.resources import EncoderResource
+from ft_assets.defs.resources import ComputeResource, EncoderResource
 from ft_assets.lake import Home
 from ft_assets.rules import pseudonyms
 
@@ -53,6 +53,11 @@ def settled(config: C, context: StepContext, home: Home) -> C:
 def settled_encoder(encoder: EncoderResource, context: StepContext, home: Home) -> EncoderResource:
     """The encoder likewise."""
     return EncoderResource(**_settled(encoder.model_dump(mode="json"), context, home, "resources", "encoder"))
+
+
+def settled_compute(compute: ComputeResource, context: StepContext, home: Home) -> ComputeResource:
+    """Where a day is made likewise."""
+    return ComputeResource(**_settled(compute.model_dump(mode="json"), context, home, "resources", "compute"))
 
 
 def _settled(config: dict[str, Any], context: StepContext, home: Home, section: str, name: str) -> dict[str, Any]:
@@ -90,7 +95,7 @@ def read_config(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         raise ValueError(f"{path} is no YAML: {error}") from error
     steps = ("ingestion", *lineage.DAILY, *(f"{table}{OP_SUFFIX}" for table in schemas.TABLES))
-    sections = {"ops": steps, "resources": ("encoder",)}
+    sections = {"ops": steps, "resources": ("encoder", "compute")}
     if not isinstance(config, dict) or not set(config) <= set(sections):
         raise ValueError(f"{path} must be a mapping with the keys ops and resources, got {config!s:.200}")
     for section, names in sections.items():
@@ -151,6 +156,7 @@ def configurations(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
         return kind(**settings)
 
     parsed(IngestionConfig, ops, "ingestion")
+    parsed(ComputeResource, resources, "compute")
     return {
         "flagged_sessions": parsed(FlagsConfig, ops, "flagged_sessions").rulebook().configuration,
         "fine_tuning_inputs": values(parsed(InputsConfig, ops, "fine_tuning_inputs")),
