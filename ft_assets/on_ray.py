@@ -26,7 +26,8 @@ from ft_assets.lake import Lake, Slice
 from ft_assets.shards import Shard, plan
 from ft_assets.text_encoding import TEXTS_PER_COMMIT, vectors_of
 
-BATCHES_PER_ROUND = 128  # of texts: so many parts are handed to the cluster, and claimed, at once, about a million texts
+# Parts of texts that are claimed and handed to the cluster at once: 262,144 texts, of which one batch of Arrow can hold 2 GB.
+BATCHES_PER_ROUND = 32
 
 
 @dataclass(frozen=True)
