@@ -96,7 +96,10 @@ def _found(vectors: Slice, model: str, role: str, hashes: pa.Array) -> Iterator[
     """Place in ``hashes`` of each text found, and its vector, some thousands at a time."""
     for fragment in vectors.fragments(model=model):
         for group in fragment.split_by_row_group():
-            seen = group.to_table(columns=["role", "text_hash"])
+            # What another writer's engine rewrote, as after a deletion, comes as string_view, for which Arrow has no look-up.
+            seen = group.to_table(columns=["role", "text_hash"]).cast(
+                pa.schema([("role", pa.string()), ("text_hash", pa.string())])
+            )
             at = pc.fill_null(pc.index_in(seen["text_hash"], value_set=hashes), -1).to_numpy().astype(np.int64)
             at[~pc.equal(seen["role"], role).fill_null(False).to_numpy()] = -1
             if (at < 0).all():

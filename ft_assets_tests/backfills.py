@@ -27,7 +27,7 @@ from ft_assets import headless, lineage
 from ft_assets.defs.assets import DAILY_ASSETS, ingestion
 from ft_assets.defs.partitions import SESSION_DATE
 from ft_assets.defs.requests import FEATURES_JOB, UNFINISHED, ingestion_request
-from ft_assets.defs.resources import EncoderResource, HomeResource, lake_io_manager
+from ft_assets.defs.resources import ComputeResource, EncoderResource, HomeResource, lake_io_manager
 from ft_assets.lake import Home
 from ft_assets.simulate import simulate
 from ft_assets_tests.dagster_ui import ask, dagster_ui
@@ -78,6 +78,7 @@ def one_by_one(home: Home, path: Path) -> Home:
     resources = {
         "home": HomeResource(path=str(copy.path)),
         "encoder": EncoderResource(model="hashing:64"),
+        "compute": ComputeResource(),
         "io_manager": lake_io_manager,
     }
     with dg.DagsterInstance.ephemeral() as instance:

@@ -60,7 +60,7 @@ def test_the_graph_shows_the_groups_every_table_its_days_and_its_checks(page, ad
 def test_a_table_shows_its_description_its_columns_and_a_day_its_numbers_and_picture(page, address):
     page.goto(f"{address}/assets/fine_tuning_features?view=overview")
     page.get_by_text("This is the table to train on").wait_for()
-    page.get_by_text("How far the event can be believed, in [0, 1].").wait_for()
+    page.get_by_text("How far the event can be believed.").wait_for()
     page.goto(f"{address}/assets/fine_tuning_features?view=events")
     page.get_by_text("share_ordered_right").wait_for()
     page.get_by_text("pairs_clamped").wait_for()

@@ -13,11 +13,11 @@ import dagster as dg
 from pydantic import Field
 
 import ft_assets
-from ft_assets import lineage, on_ray
+from ft_assets import engine, lineage, on_ray
 from ft_assets.claims import device_turn
 from ft_assets.defs import partitions
 from ft_assets.defs.metadata import day_metadata
-from ft_assets.engine import DayRows, Encoding, PairSettings, pair_features
+from ft_assets.engine import DayRows, Encoding, PairSettings
 from ft_assets.lake import Home, Lake, Slice
 from ft_assets.measuring import measured
 from ft_assets.on_ray import RayCluster
@@ -146,7 +146,7 @@ class ComputeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """The pairs of a day, made there."""
         model = encoder.load().fingerprint
         if self.cluster is None:
-            return pair_features(inputs, items, vectors, model, replace(settings, device=encoder.torch_device))
+            return engine.pair_features(inputs, items, vectors, model, replace(settings, device=encoder.torch_device))
         settings = replace(settings, device=encoder.device)  # what that is, each worker says
         return on_ray.pair_features(self.cluster, on_ray.DayOfPairs(lake, inputs, items, vectors, model, settings))
 

@@ -16,7 +16,7 @@ with sessions as (
    with every kept one y that was not clicked, the pairs are as many as the one times the other, the sum of x * y is the sum of
    x times the sum of y, and so on. Other pairs agree with all of these by a chance below 1 in 2^62. */
 expected as (
-    select session_id, count_if(clicked) as positives, count_if(not clicked and kept) as negatives,
+    select session_id, count(*) filter (clicked) as positives, count(*) filter (not clicked and kept) as negatives,
         coalesce(sum(id) filter (clicked), 0)::hugeint as x,
         coalesce(sum(id) filter (not clicked and kept), 0)::hugeint as y
     from (
@@ -28,7 +28,7 @@ expected as (
 ),
 made as (
     select session_id, count(*) as pairs, min(query_hash) as query_hash, max(query_hash) as last_query_hash,
-        count_if(positive_id is distinct from negative_id) as pairs_of_two,
+        count(*) filter (positive_id is distinct from negative_id) as pairs_of_two,
         sum((hash(positive_id) >> 33)::bigint) as x, sum((hash(negative_id) >> 33)::bigint) as y,
         sum((hash(positive_id) >> 33)::bigint * (hash(negative_id) >> 33)::bigint) as xy
     from pair_features
