@@ -13,11 +13,11 @@ help:
 	@echo "make demo DATA=DIR   the same for a folder of your own files"
 	@echo "make ui              Dagster's UI on the same home"
 	@echo "make test            the tests (set up first), on WORKERS=2 processes; make lint: ruff and mypy"
-	@echo "make test-backfill   backfills of 30 days, four at a time, held to a pass one by one (of which make test does a few days)"
+	@echo "make test-backfill   backfills of 30 days, four at a time, held to a pass one by one (of which make test-long does a few days)"
 	@echo "make test-gpu        the tests that need a GPU, and no others"
 	@echo "make test-ray        the tests on a Ray cluster of several nodes on this machine (installs the extra ray)"
 	@echo "make screenshots     the pictures in docs/, of a home of their own (needs Debian's chromium)"
-	@echo "make test-long       what takes long: kills at every step, an installed wheel; CI runs both"
+	@echo "make test-long       what takes long: kills at every step, an installed wheel; before a release"
 	@echo "make bench           the tables of the benchmark (SIZE=small: minutes)"
 
 install: $(INSTALLED)

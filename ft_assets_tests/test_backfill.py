@@ -1,7 +1,7 @@
 """Many days at once, as Dagster's daemon makes them: each in a process of its own, four at a time.
 
 The tables must be those of a pass over the days one by one. A run costs some 8 s of CPU, so a few days, asked for by the
-sensor, are enough for ``make test``; ``make test-backfill`` has 30 days made, and in every way.
+sensor, are enough for ``make test-long``; ``make test-backfill`` has 30 days made, and in every way.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ DAYS = int(os.environ.get("FT_ASSETS_TESTS_BACKFILL_DAYS", "4"))
 SESSIONS = 10
 SECONDS = 120 + 40 * DAYS  # several times what it takes on two cores with nothing else to do
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.long
 in_every_way = pytest.mark.skipif(not ALL, reason="minutes of CPU: make test-backfill")
 
 
