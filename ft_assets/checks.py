@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -145,9 +144,9 @@ class StoredTable:
             raise ValueError(
                 f"sql/{check.sql}.sql must not select {', '.join(sorted(personal))}: what it shows is kept for ever"
             )
-        numbers = _rows(self._con.table("numbers"))[0] if has_numbers else {}
+        numbers = queries.rows(self._con.table("numbers"))[0] if has_numbers else {}
         rows = int(self._con.sql("select count(*) from violations").fetchall()[0][0])
-        examples = _rows(self._con.sql(f"from violations limit {EXAMPLES}"))
+        examples = queries.rows(self._con.sql(f"from violations limit {EXAMPLES}"))
         return rows, examples, {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
 
     @cached_property
@@ -183,17 +182,6 @@ class StoredTable:
     def _versions(self, check: Check) -> dict[str, int]:
         newest = self._slice(Read(check.table)).version
         return {check.table: newest, **{view.table: self._slice(view).version for view in check.views}}
-
-
-def _rows(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
-    """Rows with plain numbers: what DuckDB counts comes as decimals."""
-    return [
-        {
-            name: (int(value) if value == int(value) else float(value)) if isinstance(value, Decimal) else value
-            for name, value in row.items()
-        }
-        for row in queries.rows(relation)
-    ]
 
 
 def run_check(lake: Lake, check: Check, day: dt.date | None, parameters: Mapping[str, Any] | None = None) -> CheckOutcome:

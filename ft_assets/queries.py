@@ -10,6 +10,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -108,5 +109,11 @@ def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Recor
 
 
 def rows(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:
-    """All rows as dictionaries: for small answers."""
-    return relation.to_arrow_table().to_pylist()  # type: ignore[no-any-return]
+    """All rows as dictionaries, with plain numbers (DuckDB adds up to decimals): for small answers."""
+    return [{name: _plain(value) for name, value in row.items()} for row in relation.to_arrow_table().to_pylist()]
+
+
+def _plain(value: Any) -> Any:
+    if not isinstance(value, Decimal):
+        return value
+    return int(value) if value == int(value) else float(value)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ft_assets import queries
 from ft_assets.compaction import compact_vectors
@@ -175,12 +176,12 @@ def vectors_of(
 def _encode(texts: pa.RecordBatch, encoding: Encoding, vectors: _Vectors, work: _Work) -> None:
     """Encode texts, all of one role."""
     role: Role = texts["role"][0].as_py()
-    hashes, words = texts["text_hash"], texts["text"]
+    hashes, characters = texts["text_hash"], pc.utf8_length(texts["text"]).to_numpy() + 1
     seen = 0
     for rows, matrix in encoding.vectors(texts):
         vectors.add(role, hashes.take(pa.array(rows)).to_pylist(), matrix)
         seen += len(rows)
-        work.done(role, len(rows), sum(len(words[int(row)].as_py()) + 1 for row in rows))
+        work.done(role, len(rows), int(characters[rows].sum()))
     if seen != texts.num_rows:
         raise ValueError(f"{vectors.model} must give {texts.num_rows} vectors of role {role}, gave {seen}")
 

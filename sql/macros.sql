@@ -3,6 +3,14 @@
 -- The key of a text's vector: stable across engines, versions and processes.
 create or replace macro text_hash(words) as md5(words);
 
+-- How many objects of a session's list are marked, by a list beside it: an object is where any of its parts is. Items are
+-- unique in a session, so where each item is its own object the marks are counted; else objects have to be told apart.
+create or replace macro count_objects(object_ids, item_ids, marks) as
+    case
+        when object_ids = item_ids then len(list_filter(marks, lambda m: m))
+        else len(list_distinct(list_filter(object_ids, lambda o, i: marks[i])))
+    end;
+
 -- Whether a pair is inside the clamp window: strictly, and compared in float32, as FineTuningFeatures.clamp_diff_in does.
 -- A rank that is no number keeps no pair. That has to be said: DuckDB trusts a file's least and greatest value, which
 -- leave NaN out, and may take a comparison for true of every row.

@@ -6,38 +6,17 @@
 -- logging of clicks. Days of very different weight in one training set favour the sessions with long lists.
 -- parameters: least_sessions=100 in [0, inf], deviations=4.0 in [0, inf], times=1.5 in [1, inf]
 -- warns; reads sampled_inputs, sampled_inputs of the 7 days before
-with today as (
-    /* Items are unique in a session, so objects are where each item is its own; else they have to be told apart. */
-    select
-        case
-            when object_ids = item_ids then len(list_filter(clicked, lambda c: c))
-            else len(list_distinct(list_filter(object_ids, lambda o, i: clicked[i])))
-        end as positives,
-        case
-            when object_ids = item_ids then len(list_filter(kept, lambda k: k))
-            else len(list_distinct(list_filter(object_ids, lambda o, i: kept[i])))
-        end as objects
+with counted as (
+    select true as is_today, count_objects(object_ids, item_ids, clicked) as positives,
+        count_objects(object_ids, item_ids, kept) as objects
     from sampled_inputs
     where not is_irrelevant
-),
-earlier as (
-    select
-        case
-            when object_ids = item_ids then len(list_filter(clicked, lambda c: c))
-            else len(list_distinct(list_filter(object_ids, lambda o, i: clicked[i])))
-        end as positives,
-        case
-            when object_ids = item_ids then len(list_filter(kept, lambda k: k))
-            else len(list_distinct(list_filter(object_ids, lambda o, i: kept[i])))
-        end as objects
+    union all
+    select false, count_objects(object_ids, item_ids, clicked), count_objects(object_ids, item_ids, kept)
     from sampled_inputs_before
     where not is_irrelevant
 ),
-sessions as (
-    select true as is_today, positives * (objects - positives) as pairs from today where positives > 0
-    union all
-    select false, positives * (objects - positives) from earlier where positives > 0
-),
+sessions as (select is_today, positives * (objects - positives) as pairs from counted where positives > 0),
 sides as (
     select count(*) filter (is_today) as n, avg(pairs) filter (is_today) as mean, var_samp(pairs) filter (is_today) as variance,
         count(*) filter (not is_today) as n_before, avg(pairs) filter (not is_today) as mean_before,

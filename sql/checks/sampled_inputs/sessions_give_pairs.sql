@@ -5,16 +5,7 @@
 -- parameters: least=1.0 in [0, inf], least_sessions=100 in [0, inf]
 -- warns; reads sampled_inputs
 with sessions as (
-    /* Items are unique in a session, so objects are where each item is its own; else they have to be told apart. */
-    select
-        case
-            when object_ids = item_ids then len(list_filter(clicked, lambda c: c))
-            else len(list_distinct(list_filter(object_ids, lambda o, i: clicked[i])))
-        end as positives,
-        case
-            when object_ids = item_ids then len(list_filter(kept, lambda k: k))
-            else len(list_distinct(list_filter(object_ids, lambda o, i: kept[i])))
-        end as objects
+    select count_objects(object_ids, item_ids, clicked) as positives, count_objects(object_ids, item_ids, kept) as objects
     from sampled_inputs
     where not is_irrelevant
 )
