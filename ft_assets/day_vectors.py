@@ -70,7 +70,7 @@ class DayVectors:
         row = rows[pc.index_in(hashes, value_set=distinct).to_numpy()]
         keys = _whole(texts["key"]).filter(pa.array(row >= 0))
         matrix = (
-            np.memmap(path, dtype=np.float32, mode="r", shape=(count, width)) if count else np.zeros((0, width), np.float32)
+            np.memmap(path, dtype=np.float32, mode="c", shape=(count, width)) if count else np.zeros((0, width), np.float32)
         )
         return cls(keys, row[row >= 0], matrix)
 
@@ -84,10 +84,17 @@ class DayVectors:
         at = pc.fill_null(pc.index_in(keys, value_set=self.keys), -1).to_numpy()
         return np.where(at < 0, -1, self.rows[at]) if len(self.rows) else at.astype(np.int64)
 
-    def take(self, rows: Array) -> tuple[Array, Array]:
-        """Copy the distinct rows into memory: float32 [R, D], and the place of each of ``rows`` in it, int64."""
+    def take(self, rows: Array, *, may_share: bool = False) -> tuple[Array, Array]:
+        """The distinct rows in memory: float32 [R, D], and the place of each of ``rows`` in it, int64.
+
+        Args:
+            rows: which.
+            may_share: whether all of the matrix will do, as it is, where most of it is wanted: that copies nothing.
+        """
         wanted = np.zeros(len(self.matrix), dtype=bool)
         wanted[rows] = True
+        if may_share and wanted.sum() * 2 >= len(wanted):
+            return self.matrix, rows
         place = np.cumsum(wanted) - 1
         return np.take(self.matrix, np.flatnonzero(wanted), axis=0), place[rows]
 

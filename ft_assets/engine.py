@@ -58,8 +58,8 @@ __all__ = [
     "versions",
 ]
 
-SESSIONS_PER_BATCH = 8_192
-PAIRINGS = ("session", "irrelevant")
+SESSIONS_PER_BATCH = 16_384
+PAIRINGS = pa.array(["session", "irrelevant"])
 HASHES_KEPT = 1_000_000  # of object ids: some 100 MB
 SESSIONS_PER_JOIN = 16_384  # each batch looks its items up in all of the day
 IN_FLIGHT = 1  # batches that a GPU works on while the next is packed
@@ -145,17 +145,29 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
     def thinned(batch: pa.RecordBatch) -> pa.RecordBatch:
         packed = pack_sessions(batch)
         not_events = ~packed.object_clicked
-        objects = kept_objects(
-            torch.from_numpy(packed.object_clicked),
-            torch.from_numpy(packed.object_offsets),
-            hashes.once(batch["session_id"]),
-            hashes.of(packed.object_names)[packed.object_name_index],
-            factor=factor,
-            seed=seed,
-        ).numpy()
+        with _one_thread():
+            objects = kept_objects(
+                torch.from_numpy(packed.object_clicked),
+                torch.from_numpy(packed.object_offsets),
+                hashes.once(batch["session_id"]),
+                hashes.of(packed.object_names)[packed.object_name_index],
+                factor=factor,
+                seed=seed,
+            ).numpy()
         _add(counts, not_event_objects=int(not_events.sum()), not_event_objects_kept=int((objects & not_events).sum()))
-        kept = pa.ListArray.from_arrays(pa.array(packed.offsets, pa.int32()), pa.array(objects[packed.object_index]))
-        return pa.RecordBatch.from_arrays([*batch.columns, kept], schema=SAMPLED_INPUTS.schema)
+        offsets = pa.array(packed.offsets, pa.int32())
+        kept = pa.ListArray.from_arrays(offsets, pa.array(objects[packed.object_index]))
+        names = packed.object_name_index[packed.object_index].astype(np.int32)
+        coded = pa.ListArray.from_arrays(offsets, pa.DictionaryArray.from_arrays(pa.array(names), packed.object_names))
+        # Mostly each item is its own object.
+        items = coded if batch["item_ids"].flatten().equals(batch["object_ids"].flatten()) else batch["item_ids"]
+        columns = {
+            **dict(zip(batch.schema.names, batch.columns, strict=True)),
+            "item_ids": items,
+            "object_ids": coded,
+            "kept": kept,
+        }
+        return pa.RecordBatch.from_arrays([columns[name] for name in SAMPLED_INPUTS.column_names], SAMPLED_INPUTS.column_names)
 
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
@@ -318,7 +330,7 @@ def _shown(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterato
 def own_pairs(batches: Iterable[pa.RecordBatch]) -> Iterator[Work]:
     """Every clicked object with every kept not-event object of its session; irrelevant sessions make none."""
     for batch in batches:
-        relevant = batch.filter(pc.invert(batch["is_irrelevant"]))
+        relevant = batch.filter(pc.invert(batch["is_irrelevant"])) if pc.any(batch["is_irrelevant"]).as_py() else batch
         if relevant.num_rows:
             yield Work(relevant)
 
@@ -364,7 +376,7 @@ class PairMaker:
         kernels, dtype = self.settings.kernels(), self.settings.dtype
 
         def on_device(vectors: DayVectors, rows: np.ndarray[Any, Any]) -> tuple[torch.Tensor, np.ndarray[Any, Any]]:
-            wanted, places = vectors.take(rows)
+            wanted, places = vectors.take(rows, may_share=self.settings.device == "cpu")
             return moved(torch.from_numpy(wanted).to(dtype), self.settings.device), places
 
         with torch.inference_mode(), _one_thread():
@@ -466,26 +478,32 @@ def _pair_rows(
     batch: pa.RecordBatch, packed: PackedSessions, pairs: SessionPairs, numbers: np.ndarray[Any, Any], target: int
 ) -> pa.RecordBatch:
     """Rows of pair_features; the numbers are ranks and confidences of positives and negatives, float32 [4, P]."""
-    count = len(pairs)
-    session = pa.array(pairs.session.numpy())
-
-    def object_ids(rows: torch.Tensor) -> pa.Array:
-        return packed.object_names.take(pa.array(packed.object_name_index[rows.numpy()]))
-
+    count, session = len(pairs), pairs.session.numpy()
     columns = {
-        "session_id": batch["session_id"].take(session),
-        "session_date": batch["session_date"].take(session),
-        "query_hash": batch["query_hash"].take(session),
-        "positive_id": object_ids(pairs.positive_object),
-        "negative_id": object_ids(pairs.negative_object),
+        "session_id": _coded(batch["session_id"], session),
+        "session_date": batch["session_date"].take(pa.array(session)),
+        "query_hash": _coded(batch["query_hash"], session),
+        "positive_id": _coded(packed.object_names, packed.object_name_index[pairs.positive_object.numpy()]),
+        "negative_id": _coded(packed.object_names, packed.object_name_index[pairs.negative_object.numpy()]),
         "positive_rank": numbers[0],
         "negative_rank": numbers[1],
         "target": np.full(count, target, dtype=np.int8),
         "positive_confidence": numbers[2],
         "negative_confidence": numbers[3],
-        "pairing": pa.array(PAIRINGS).take(pa.array(pairs.irrelevant.numpy().astype(np.int8))),
+        "pairing": _coded(PAIRINGS, pairs.irrelevant.numpy().astype(np.int8)),
     }
-    return pa.RecordBatch.from_arrays([pa.array(column) for column in columns.values()], schema=PAIR_FEATURES.schema)
+    return pa.RecordBatch.from_arrays(
+        [pa.array(columns[name]) for name in PAIR_FEATURES.column_names], PAIR_FEATURES.column_names
+    )
+
+
+def _coded(words: pa.Array, rows: np.ndarray[Any, Any]) -> pa.DictionaryArray:
+    """Some of the words, by their rows, as a dictionary of those that occur: a pair's words all come again and again."""
+    occurs = np.zeros(len(words), dtype=bool)
+    occurs[rows] = True
+    place = np.cumsum(occurs, dtype=np.int32) - 1
+    distinct = words.filter(pa.array(occurs)).dictionary_encode()  # sessions may share a query
+    return pa.DictionaryArray.from_arrays(distinct.indices.take(pa.array(place[rows])), distinct.dictionary)
 
 
 def fine_tuning_features(pairs: Slice, minimum: float, maximum: float) -> DayRows:

@@ -6,7 +6,6 @@ are made from tables therefore come from another thread, a few batches ahead of 
 
 from __future__ import annotations
 
-import datetime as dt
 import queue
 import threading
 import weakref
@@ -35,10 +34,10 @@ class Feed:
         0
     """
 
-    def __init__(self, table: Table, make: Callable[[], Iterable[pa.RecordBatch]], day: dt.date | None = None) -> None:
+    def __init__(self, table: Table, make: Callable[[], Iterable[pa.RecordBatch]]) -> None:
         self.rows = 0
         self.error: BaseException | None = None
-        self._table, self._make, self._day = table, make, day
+        self._table, self._make = table, make
         self._queue: queue.Queue[pa.RecordBatch | None] = queue.Queue(AHEAD)
         self._given_up = threading.Event()
         self._released = threading.Event()
@@ -75,7 +74,7 @@ class Feed:
                 for piece in batch.to_batches() if isinstance(batch, pa.Table) else [batch]:
                     if self._given_up.is_set():
                         return
-                    self._queue.put(_of_day(conform(piece, self._table), self._table, self._day))
+                    self._queue.put(conform(piece, self._table))
         except BaseException as error:
             self.error = error
         finally:
@@ -115,10 +114,3 @@ def conform(batch: pa.RecordBatch, table: Table) -> pa.RecordBatch:
         return batch.select(table.column_names).cast(table.schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ValueError(f"rows do not fit {table.name}: {error}") from error
-
-
-def _of_day(batch: pa.RecordBatch, table: Table, day: dt.date | None) -> pa.RecordBatch:
-    if day is not None and batch["session_date"].unique().to_pylist() not in ([], [day]):
-        others = sorted({str(other) for other in batch["session_date"].unique().to_pylist()} - {str(day)})
-        raise ValueError(f"rows of {table.name} must all be of {day}, got rows of {', '.join(others)}")
-    return batch

@@ -94,9 +94,8 @@ def join_sessions(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[pa.Recor
         **lists,
         "is_irrelevant": pc.or_kleene(batch["marked_irrelevant"], pa.array(~drew_event)),
     }
-    rows = pa.RecordBatch.from_arrays(
-        [columns[name] for name in FINE_TUNING_INPUTS.column_names], schema=FINE_TUNING_INPUTS.schema
-    )
+    names = FINE_TUNING_INPUTS.column_names
+    rows = pa.RecordBatch.from_arrays([columns[name] for name in names], names)
     outside = ~_among(event_key, shown.key)
     in_list = np.bincount(shown.session, minlength=batch.num_rows)
     books = {
@@ -143,9 +142,11 @@ def _lists(shown: _Shown, catalogue: Catalogue, kept: Array, drew: Array, length
     code, results, clicked = shown.code, shown.results, drew
     if not kept.all():
         code, results, clicked = code[kept], results.filter(pa.array(kept)), clicked[kept]
+    objects = catalogue.object_ids.take(pa.array(shown.row[:-1], mask=shown.row[:-1] < 0)).dictionary_encode()
     values = {
-        "item_ids": results.field("item_id"),
-        "object_ids": catalogue.object_ids.take(pa.array(shown.row[code])),
+        # The words stay dictionaries, as the files will have them.
+        "item_ids": pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), shown.names),
+        "object_ids": pa.DictionaryArray.from_arrays(objects.indices.take(pa.array(code)), objects.dictionary),
         "ranks": results.field("rank"),
         "clicked": pa.array(clicked),
         "event_weight": pa.array(clicked.astype(np.float32)),

@@ -28,6 +28,7 @@ import pyarrow.fs as pafs
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
+from ft_assets.day_files import remove_files, write_day
 from ft_assets.feeding import Feed
 from ft_assets.schemas import TEXT_VECTORS, Table, table_named
 
@@ -356,7 +357,7 @@ class Lake:
         Args:
             name: the table.
             day: the day.
-            batches: makes the rows anew each time it is called: a conflict with another writer starts over.
+            batches: makes the rows.
             metadata: what the rows were made from, kept in the table's log.
 
         Raises:
@@ -364,21 +365,27 @@ class Lake:
         """
         table = table_named(name)
         _check_by_day(table, day)
+        self.open(name)  # made before the first row is written
+        root = self.filesystem()
+        written = write_day(root, table, day, batches())
 
-        def write() -> Commit:
+        def commit() -> Commit:
             delta = self.open(name)
-            with Feed(table, batches, day) as feed:
-                write_deltalake(
-                    delta,
-                    feed.reader,
-                    mode="overwrite",
-                    predicate=f"session_date = '{day.isoformat()}'",
-                    writer_properties=writer_of(name),
-                    commit_properties=_properties(metadata),
-                )
-            return Commit(int(delta.version()), feed.rows)
+            delta.create_write_transaction(
+                list(written.files),
+                mode="overwrite",
+                schema=delta.schema(),
+                partition_by=list(table.partition_by),
+                partition_filters=[("session_date", "=", day.isoformat())],
+                commit_properties=_properties(metadata),
+            )
+            return Commit(int(delta.version()) + 1, written.rows)  # it is the next version, or no commit at all
 
-        return retried(write)
+        try:
+            return retried(commit)
+        except BaseException:
+            remove_files(root, table, written.files)
+            raise
 
     def append_once(
         self,

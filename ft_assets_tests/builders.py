@@ -40,6 +40,12 @@ def table_of(name: str, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
     return pa.Table.from_pylist([dict(row) for row in rows], schema=schemas.table_named(name).schema)
 
 
+def words_of(batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> pa.Table:
+    """All rows, words as words where they were made as dictionaries."""
+    made = list(batches)
+    return pa.Table.from_batches(made).cast(schema) if made else schema.empty_table()
+
+
 def session(session_id: str, results: Sequence[str | tuple[str, float | None]], **columns: Any) -> dict[str, Any]:
     """A row of search_sessions; a result is an id, or an id with the engine's score."""
     day = columns.pop("day", DAY)

@@ -13,7 +13,7 @@ from ft_assets.engine import PairSettings
 from ft_assets.lake import Lake
 from ft_assets.on_ray import DayOfPairs
 from ft_assets.schemas import PAIR_FEATURES
-from ft_assets_tests.builders import DAY, at_noon, item, put_day, sampled, table_of
+from ft_assets_tests.builders import DAY, at_noon, item, put_day, sampled, table_of, words_of
 
 MODEL = "hashing:64"
 
@@ -56,7 +56,7 @@ def a_day(lake: Lake, sessions: int, shares: tuple[float, float] = (0.5, 0.3), e
 def pairs_by_the_loop(day: DayOfPairs, settings: PairSettings) -> tuple[pa.Table, dict[str, int]]:
     """The pairs of a day in the loop's order, and its counts."""
     loop = engine.pair_features(day.inputs, day.items, day.vectors, day.model, settings)
-    return pa.Table.from_batches(list(loop.batches()), PAIR_FEATURES.schema), loop.counts
+    return words_of(loop.batches(), PAIR_FEATURES.schema), loop.counts
 
 
 def bits(rows: pa.Table) -> pa.Table:

@@ -21,6 +21,7 @@ from ft_assets.engine import DayRows, PairSettings, rebatched
 from ft_assets.kernels import aggregate_mean, cosine_similarity, windowed_confidences
 from ft_assets.lake import Lake
 from ft_assets.records import FineTuningInput
+from ft_assets.schemas import PAIR_FEATURES
 from ft_assets_tests import reference
 from ft_assets_tests.builders import (
     DAY,
@@ -37,6 +38,7 @@ from ft_assets_tests.builders import (
     table_of,
     text_hash,
     vector,
+    words_of,
 )
 
 Row = dict[str, Any]
@@ -622,7 +624,7 @@ def test_a_batch_that_does_not_fit_is_made_in_halves_with_the_same_rows(
         kernels = engine.PairKernels(crowded, aggregate_mean, windowed_confidences)
         monkeypatch.setattr(PairSettings, "kernels", lambda settings, kernels=kernels: kernels)
         rows = pairs_of(mixed[0], PairSettings(not_irrelevant_only=not irrelevant))
-        made[room] = pa.Table.from_batches(rows.batches()), dict(rows.counts)
+        made[room] = words_of(rows.batches(), PAIR_FEATURES.schema), dict(rows.counts)
         assert (crowded.failed > 0) == (room == 60)
         assert max(crowded.rows) <= room
     assert made[60][0].equals(made[10**9][0])

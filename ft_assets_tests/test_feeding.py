@@ -12,7 +12,7 @@ import pytest
 
 from ft_assets.feeding import AHEAD, Feed, conform
 from ft_assets.schemas import ITEMS, PAIR_FEATURES
-from ft_assets_tests.builders import DAY, NEXT_DAY, item, make_lake, pair, put_day, table_of
+from ft_assets_tests.builders import DAY, item, make_lake, pair, put_day, table_of
 
 
 def numbered(count: int) -> Iterator[pa.RecordBatch]:
@@ -120,10 +120,3 @@ def test_a_value_that_does_not_fit_its_type_is_refused_with_the_table_named() ->
     wide = batch.set_column(batch.schema.get_field_index("target"), "target", pa.array([1_000]))
     with pytest.raises(ValueError, match=r"rows do not fit pair_features: .*1000"):
         conform(wide, PAIR_FEATURES)
-
-
-def test_rows_of_another_day_are_refused_with_both_days_named() -> None:
-    rows = table_of("pair_features", [pair(session_date=DAY), pair(session_date=NEXT_DAY)])
-    feed = Feed(PAIR_FEATURES, rows.to_batches, DAY)
-    with pytest.raises(ValueError, match=f"must all be of {DAY}, got rows of {NEXT_DAY}"), feed:
-        feed.reader.read_all()

@@ -22,7 +22,7 @@ from ft_assets.lake import Lake
 from ft_assets.on_ray import DayOfPairs, Extractor, Model, RayCluster, TextEncoder
 from ft_assets.schemas import PAIR_FEATURES
 from ft_assets.shards import plan
-from ft_assets_tests.builders import DAY, item, make_lake, sampled, slice_of, table_of
+from ft_assets_tests.builders import DAY, item, make_lake, sampled, slice_of, table_of, words_of
 from ft_assets_tests.ray_cluster import node_of, ray_cluster, when
 from ft_assets_tests.ray_days import MODEL, a_day, bits, pairs_by_the_loop
 
@@ -42,7 +42,7 @@ def cluster() -> Iterator[Any]:
 
 def on_the_cluster(day: DayOfPairs, settings: PairSettings, cluster: RayCluster = HERE) -> tuple[pa.Table, dict[str, int]]:
     rows = on_ray.pair_features(cluster, replace(day, settings=settings))
-    return pa.Table.from_batches(list(rows.batches()), PAIR_FEATURES.schema), rows.counts
+    return words_of(rows.batches(), PAIR_FEATURES.schema), rows.counts
 
 
 @pytest.mark.parametrize("confidence", ["constant", "windowed"])

@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pytest
 
 from ft_assets import engine
 from ft_assets.engine import PairSettings
 from ft_assets.schemas import PAIR_FEATURES
 from ft_assets.shards import PAST_ALL, Plan, Run, plan
-from ft_assets_tests.builders import make_lake, sampled, slice_of
+from ft_assets_tests.builders import make_lake, sampled, slice_of, words_of
 from ft_assets_tests.ray_days import a_day, bits, pairs_by_the_loop
 
 
@@ -31,7 +30,7 @@ def test_shards_in_their_order_make_what_the_loop_makes(tmp_path: Path, shares: 
     assert (made.sessions, made.results) == (counts["sessions_read"], counts["results_shown"])
     with engine.pair_maker(day.inputs, day.items, day.vectors, day.model, settings) as maker:
         rows = [batch for shard in made.shards for batch in shard.pairs(day.inputs, maker)]
-    assert bits(pa.Table.from_batches(rows, PAIR_FEATURES.schema)) == bits(loop)
+    assert bits(words_of(rows, PAIR_FEATURES.schema)) == bits(loop)
 
 
 def test_a_shard_reads_its_own_sessions_only(tmp_path: Path) -> None:

@@ -1,0 +1,191 @@
+"""Write the rows of a day as Parquet files, which one commit then makes part of the table.
+
+Arrow's writer keeps words that come as a dictionary as one, where Delta's own takes every row's word by itself: a third of the
+time. And files that are written stay written when another day's commit comes first: only the commit is made again.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import time
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+
+import pyarrow as pa
+import pyarrow.fs as pafs
+import pyarrow.parquet as pq
+from deltalake.transaction import AddAction
+
+from ft_assets.prefetch import prefetched
+from ft_assets.schemas import Table
+
+AHEAD = 2  # batches made while one is written
+GROUP_BYTES = 4 * 1024**2  # of memory, at least, in a row group: what is read at once, by one of several threads
+GROUP_ROWS = 256 * 1024
+FILE_BYTES = 128 * 1024**2
+DICTIONARY_BYTES = 16 * 1024**2  # some 800,000 ids: those of a group, else each row has its own again
+
+
+@dataclass(frozen=True)
+class WrittenDay:
+    """Files that no table has yet.
+
+    Attributes:
+        files: relative to the table's folder.
+        rows: in all of them.
+    """
+
+    files: tuple[AddAction, ...]
+    rows: int
+
+
+def write_day(root: pafs.FileSystem, table: Table, day: dt.date, batches: Iterable[pa.RecordBatch]) -> WrittenDay:
+    """Write a day's rows below the folder of its table.
+
+    Args:
+        root: the lake's root as a file system.
+        table: the table, kept by day.
+        day: the day.
+        batches: the rows, in the table's columns; words may come as dictionaries, in lists too. They are made on a thread of
+            their own, a few batches ahead.
+
+    Raises:
+        ValueError: rows of another day, or that do not fit the table.
+    """
+    folder = f"session_date={day.isoformat()}"
+    root.create_dir(f"{table.name}/{folder}", recursive=True)
+    files: list[AddAction] = []
+    rows = 0
+    try:
+        with prefetched(batches, AHEAD) as made:
+            groups = _groups(as_stored(_of_day(batch, table, day), table) for batch in made)
+            group = next(groups, None)
+            while group is not None:
+                path = f"{folder}/part-{uuid.uuid4()}.zstd.parquet"
+                files.append(_action(path, day))  # known before it is there: what goes wrong takes it away
+                in_file, size, group = _write_file(root, f"{table.name}/{path}", group, groups)
+                files[-1] = _action(path, day, in_file, size)
+                rows += in_file
+    except BaseException:
+        remove_files(root, table, files)
+        raise
+    return WrittenDay(tuple(files), rows)
+
+
+def remove_files(root: pafs.FileSystem, table: Table, files: Iterable[AddAction]) -> None:
+    """Take files away that will not be committed; one that is not there is no fault."""
+    for file in files:
+        with suppress(OSError):
+            root.delete_file(f"{table.name}/{file.path}")
+
+
+def as_stored(batch: pa.RecordBatch, table: Table) -> pa.Table:
+    """The rows as the table's files hold them: its columns in order, without the day, which the folder says.
+
+    Raises:
+        ValueError: a column is missing, one is too many, or a value does not fit its type.
+    """
+    if set(batch.schema.names) != set(table.column_names):
+        raise ValueError(f"{table.name} has the columns {table.column_names}, got {batch.schema.names}")
+    fields, columns = [], []
+    for field in table.schema:
+        if field.name in table.partition_by:
+            continue
+        column = batch[field.name]
+        try:
+            column = column if _decoded(column.type) == field.type else column.cast(field.type)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise ValueError(f"rows do not fit {table.name}: {field.name}: {error}") from error
+        # A file states of a column that has none that it can hold no null: nobody has to look for one.
+        fields.append(pa.field(field.name, column.type, nullable=field.name not in table.required or column.null_count > 0))
+        columns.append(column)
+    return pa.Table.from_arrays(columns, schema=pa.schema(fields))
+
+
+def _of_day(batch: pa.RecordBatch, table: Table, day: dt.date) -> pa.RecordBatch:
+    """The batch, if its rows are of the day."""
+    if batch["session_date"].unique().to_pylist() not in ([], [day]):
+        others = sorted({str(other) for other in batch["session_date"].unique().to_pylist()} - {str(day)})
+        raise ValueError(f"rows of {table.name} must all be of {day}, got rows of {', '.join(others)}")
+    return batch
+
+
+def _decoded(type_: pa.DataType) -> pa.DataType:
+    """The type without dictionaries."""
+    if pa.types.is_dictionary(type_):
+        return type_.value_type
+    if pa.types.is_list(type_):
+        return pa.list_(_decoded(type_.value_type))
+    return type_
+
+
+def _groups(batches: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Row groups: batches as they come, small ones put together where they are alike."""
+    waiting: list[pa.Table] = []
+    size = 0
+    for batch in batches:
+        if waiting and (size >= GROUP_BYTES or batch.schema != waiting[0].schema):
+            yield _joined(waiting)
+            waiting, size = [], 0
+        if batch.num_rows:
+            waiting.append(batch)
+            size += batch.nbytes
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(tables: list[pa.Table]) -> pa.Table:
+    return tables[0] if len(tables) == 1 else pa.concat_tables(tables).unify_dictionaries().combine_chunks()
+
+
+def _write_file(
+    root: pafs.FileSystem, path: str, first: pa.Table, others: Iterator[pa.Table]
+) -> tuple[int, int, pa.Table | None]:
+    """Write row groups into a file until it is large enough: its rows, its bytes, and a group that is for the next file."""
+    rows, group = 0, first
+    with root.open_output_stream(path) as sink:
+        with pq.ParquetWriter(
+            sink,
+            first.schema,
+            compression="zstd",
+            use_dictionary=_words(first.schema),
+            dictionary_pagesize_limit=DICTIONARY_BYTES,
+            # The least and the greatest of ids help no reader, and finding them takes longer than writing them.
+            write_statistics=[field.name for field in first.schema if pa.types.is_primitive(field.type)],
+            store_schema=False,
+        ) as to:
+            while True:
+                to.write_table(group, row_group_size=GROUP_ROWS)
+                rows += group.num_rows
+                group = next(others, None)
+                if group is None or group.schema != first.schema or sink.tell() >= FILE_BYTES:
+                    break
+        size = sink.tell()
+    return rows, size, group
+
+
+def _words(schema: pa.Schema) -> list[str]:
+    """Parquet's names of the columns that hold words: numbers are smaller and quicker without a dictionary."""
+    names = []
+    for field in schema:
+        type_ = _decoded(field.type)
+        if pa.types.is_string(type_):
+            names.append(field.name)
+        elif pa.types.is_list(type_) and pa.types.is_string(type_.value_type):
+            names.append(f"{field.name}.list.element")
+    return names
+
+
+def _action(path: str, day: dt.date, rows: int = 0, size: int = 0) -> AddAction:
+    # Only the count is stated: the log holds no one's words or ids (see lake.TABLE_CONFIGURATION).
+    return AddAction(
+        path=path,
+        size=size,
+        partition_values={"session_date": day.isoformat()},
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps({"numRecords": rows}),
+    )
