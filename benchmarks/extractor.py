@@ -26,6 +26,14 @@ from ft_assets_tests.reference import loop_extract, loop_windowed, plain_windowe
 
 THREADS, WIDTH, RESULTS, BATCH, ITEMS = 2, 384, 20, 4096, 5000
 SMALL = os.environ.get("SIZE") == "small"
+INTRODUCTION = f"""\
+Precomputed {WIDTH}-wide float32 vectors of {ITEMS:,} items, {RESULTS} results and two events a session, batches of
+{BATCH:,}, windowed confidences, no gradients, {THREADS} threads; the rows of the first table are timed in turns. The
+loops are `loop_extract` of `ft_assets_tests/reference.py`: torch within a session, Python across sessions. The plain
+one takes confidences result by result, as the published classes do; the other vectorises them within the session, which
+is the harder yardstick. (A list of `FineTuningInput` objects costs more to pack than its features: pack once, with
+`FeaturesExtractor.pack`, what is seen in every epoch. `python -m benchmarks.extractor`)
+"""
 
 
 class PrecomputedModel:
@@ -188,7 +196,8 @@ def growth() -> Iterator[str]:
 
 def main() -> None:
     """Print the tables, as Markdown."""
-    print(f"## Library: torch {torch.__version__}, {THREADS} threads, {WIDTH} wide, {RESULTS} results a session\n")
+    print("## The library\n")
+    print(INTRODUCTION)
     for table in (speed, bandwidth, growth):
         for line in table():
             print(line, flush=True)

@@ -43,6 +43,11 @@ CONFIG = {
     "ops": {"pair_features": {"config": {"confidence": "windowed"}}},
     "resources": {"encoder": {"config": {"model": ENCODER}}},
 }
+INTRODUCTION = f"""\
+JSON lines to fine_tuning_features by real Dagster runs, {DAYS} days, sessions of 20 results and one or two clicks each,
+of {ITEMS:,} items, windowed confidences, nothing thinned, all checks and pictures as they are by default; every text
+has its vector beforehand (`python -m benchmarks.pipeline`).
+"""
 
 
 def text_of(item: int) -> str:
@@ -206,7 +211,8 @@ def tables(found: dict[int, dict[str, Any]]) -> Iterator[str]:
 
 def main() -> None:
     """Print the table, as Markdown."""
-    print(f"## The whole pipeline, {DAYS} days, vectors precomputed\n")
+    print("## The whole pipeline\n")
+    print(INTRODUCTION)
     found = {}
     with tempfile.TemporaryDirectory(prefix="ft_assets_bench_") as folder:
         fill_vectors(Home(Path(folder)).lake)

@@ -26,15 +26,19 @@ import pyarrow as pa
 from benchmarks.extractor import SMALL, peak_memory
 from ft_assets import queries
 from ft_assets.compaction import compact_vectors
+from ft_assets.day_vectors import DayVectors
 from ft_assets.encoders import load_encoder
 from ft_assets.half_encoder import rounded
 from ft_assets.lake import Home, Lake
-from ft_assets.packing import DayVectors
 from ft_assets.schemas import TEXT_VECTORS, table_named
 
-TEXTS, ROUNDS = (1_000, 1) if SMALL else (5_394, 3)
+TEXTS, ROUNDS = (300, 1) if SMALL else (1_500, 2)
 STORED = 100_000 if SMALL else 1_000_000
 WIDTH, DAY, MODEL = 384, dt.date(2026, 11, 1), "model"
+INTRODUCTION = """\
+all-MiniLM-L6-v2 beside sentence-transformers' own `encode` on the same texts, in turns; the order of pairs of items
+after rounding; a day's texts looked up in a large store (`python -m benchmarks.vectors`; docs/vectors.md says more).
+"""
 
 
 def texts() -> tuple[str, list[str]]:
@@ -157,7 +161,8 @@ def look_up(root: str) -> None:
     tables = {name: lake.slice(name) for name in ("sampled_inputs", "items", "text_vectors")}
     before = peak_memory()
     with tempfile.TemporaryDirectory() as folder, queries.session(tables) as con:
-        wall, cpu, found = timed(lambda: DayVectors.load(con, MODEL, "item", Path(folder)))
+        shown = queries.query(con, "assets/pair_features_texts", {"role": "item"}).to_arrow_table()
+        wall, cpu, found = timed(lambda: DayVectors.load(shown, tables["text_vectors"], MODEL, "item", Path(folder)))
     print(json.dumps({"wall": wall, "cpu": cpu, "found": len(found.keys), "peak": peak_memory() - before}))
 
 
@@ -183,6 +188,7 @@ def lookups() -> Iterator[str]:
 def main() -> None:
     """Print the tables, as Markdown."""
     print("## Vectors\n")
+    print(INTRODUCTION)
     for title, table in (("Encoding", encoding), ("Half precision", precision), ("Looking up a fifth of a store", lookups)):
         print(f"### {title}\n")
         for line in table():
