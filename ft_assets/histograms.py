@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ft_assets import queries
 if TYPE_CHECKING:
     import duckdb
 
+SESSIONS_DRAWN = 20_000  # by position; of more a sample, which is plenty for a mean and quartiles
 BINS = 50  # at most, but for the one that a value on the last edge needs
 WILSON_Z = 1.959963984540054  # of 95 %
 
@@ -76,6 +78,21 @@ class Believed:
     upper_quartile: float
 
 
+@dataclass(frozen=True)
+class Confidences:
+    """The confidences of events and not-events.
+
+    Attributes:
+        believed: by position.
+        sessions: whose objects these are.
+        of_sessions: how many have pairs: where more than ``sessions``, those are a sample.
+    """
+
+    believed: list[Believed]
+    sessions: int
+    of_sessions: int
+
+
 def pair_shapes(con: duckdb.DuckDBPyConnection) -> PairShapes:
     """Bin the pairs of ``pair_features``: a look at the extremes chooses round bins, a second counts."""
     extent = queries.rows(queries.query(con, "reports/pair_extents"))[0]
@@ -100,18 +117,38 @@ def pair_shapes(con: duckdb.DuckDBPyConnection) -> PairShapes:
 
 
 def clicks_by_position(con: duckdb.DuckDBPyConnection) -> list[tuple[int, int, int]]:
-    """(position, results shown there, those that drew an event), from ``places``."""
-    return [(int(p), int(n), int(c)) for p, n, c in con.sql(queries.read_sql("reports/clicks_by_position")).fetchall()]
+    """(position, results shown there, those that drew an event), from ``search_sessions`` and ``fine_tuning_inputs``."""
+    queries.query(con, "reports/whole_lists").create("whole_lists")
+    with _placed(con, queries.query(con, "reports/other_lists")):
+        return [(int(p), int(n), int(c)) for p, n, c in con.sql(queries.read_sql("reports/clicks_by_position")).fetchall()]
 
 
-def confidences_by_position(con: duckdb.DuckDBPyConnection) -> list[Believed]:
-    """Confidences of events and not-events, from ``places`` and ``pair_features``."""
-    return [Believed(**row) for row in queries.rows(queries.query(con, "reports/confidences_by_position"))]
+def confidences_by_position(con: duckdb.DuckDBPyConnection, most: int = SESSIONS_DRAWN) -> Confidences:
+    """Confidences of events and not-events, from ``search_sessions``, ``fine_tuning_inputs`` and ``pair_features``.
+
+    Args:
+        con: sees these.
+        most: sessions to look at; of more, the same sample at every look.
+    """
+    with _placed(con, queries.query(con, "reports/sessions_to_draw", {"most": most})):
+        sessions, of_sessions = con.sql("select count(*), coalesce(max(sessions), 0) from placed_sessions").fetchall()[0]
+        believed = [Believed(**row) for row in queries.rows(queries.query(con, "reports/confidences_by_position"))]
+    return Confidences(believed, sessions, of_sessions)
 
 
 def pairs_a_session(con: duckdb.DuckDBPyConnection) -> dict[int, int]:
     """Sessions by how many pairs they have, from ``sampled_inputs`` and ``pair_features``."""
     return dict(con.sql(queries.read_sql("reports/pairs_a_session")).fetchall())
+
+
+@contextmanager
+def _placed(con: duckdb.DuckDBPyConnection, sessions: duckdb.DuckDBPyRelation) -> Iterator[None]:
+    """Let queries see ``placed_sessions``, and ``places``: where the results of these stood on their pages."""
+    sessions.create("placed_sessions")
+    queries.query(con, "reports/places").create_view("places")
+    yield
+    con.execute("drop view places")
+    con.execute("drop table placed_sessions")
 
 
 def round_step(low: float, high: float, bins: int = BINS) -> float:

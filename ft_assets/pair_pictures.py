@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ft_assets.histograms import Believed, Bins, PairShapes, median_of
+from ft_assets.histograms import Bins, Confidences, PairShapes, median_of
 from ft_assets.picture import (
     FIRST,
     GREY,
@@ -91,10 +91,10 @@ def differences_picture(shapes: PairShapes, windows: Sequence[tuple[float, float
     return Picture(name, title, description, figure)
 
 
-def confidences_picture(believed: Sequence[Believed]) -> Picture:
+def confidences_picture(confidences: Confidences) -> Picture:
     """Draw how far events and not-events are believed, position by position."""
     name = "confidence_by_position"
-    shown = [each for each in believed if each.position <= POSITIONS_SHOWN]
+    shown = [each for each in confidences.believed if each.position <= POSITIONS_SHOWN]
     if not shown:
         return Picture(name, "Confidence by position", NO_PAIRS, None)
     means = []
@@ -102,7 +102,7 @@ def confidences_picture(believed: Sequence[Believed]) -> Picture:
     axes = figure.axes[0]
     for is_event, said, colour, marker in ((True, "events", FIRST, "o"), (False, "not-events", SECOND, "s")):
         own = [each for each in shown if each.is_event is is_event]
-        everywhere = [each for each in believed if each.is_event is is_event]
+        everywhere = [each for each in confidences.believed if each.is_event is is_event]
         if not own:
             continue
         mean = sum(each.mean * each.objects for each in everywhere) / sum(each.objects for each in everywhere)
@@ -111,7 +111,9 @@ def confidences_picture(believed: Sequence[Believed]) -> Picture:
         lows, highs = [each.lower_quartile for each in own], [each.upper_quartile for each in own]
         axes.fill_between(places, lows, highs, color=colour, alpha=0.16, linewidth=0)
         axes.plot(places, [each.mean for each in own], color=colour, marker=marker, markersize=3.5, linewidth=1.4, label=said)
-    title = f"Mean confidence: {', '.join(means)}"
+    drawn, of_all = confidences.sessions, confidences.of_sessions
+    sample = f"of a sample of {number(drawn, 'sessions')}" if drawn < of_all else ""
+    title = ", ".join(filter(None, [f"Mean confidence: {', '.join(means)}", sample]))
     figure.texts[0].set_text(title)
     axes.set_ylim(-0.02, 1.02)
     count_positions(axes, max(each.position for each in shown))
@@ -122,6 +124,8 @@ def confidences_picture(believed: Sequence[Believed]) -> Picture:
         "How far an event, or that there was none, is believed, by the place of the object on the page: the mean, and shaded "
         f"the middle half of the values. Each object of a session counts once; up to position {POSITIONS_SHOWN}."
     )
+    if sample:
+        description += f" Drawn {sample}, the same at every drawing, of {of_all:,} with pairs."
     return Picture(name, title, description, figure)
 
 

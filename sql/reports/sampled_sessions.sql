@@ -1,7 +1,11 @@
 -- Sessions with their objects counted: an object drew an event if a part did. Reads sampled_inputs.
 with sessions as (
     select session_id, session_date, is_irrelevant, object_ids, clicked, kept,
-        coalesce(list_unique(object_ids) = len(object_ids), false) as is_simple
+        /* Items are unique in a session: told apart is what is no item. */
+        case
+            when object_ids = item_ids then true
+            else coalesce(list_unique(object_ids) = len(object_ids), false)
+        end as is_simple
     from sampled_inputs
 ),
 /* Where no object has two parts, there is nothing to group. */
