@@ -13,7 +13,7 @@ from ft_assets import queries
 if TYPE_CHECKING:
     import duckdb
 
-SESSIONS_DRAWN = 20_000  # by position; of more a sample, which is plenty for a mean and quartiles
+SESSIONS_DRAWN = 10_000  # by position; of more a sample, which is plenty for a mean and quartiles
 BINS = 50  # at most, but for the one that a value on the last edge needs
 WILSON_Z = 1.959963984540054  # of 95 %
 
@@ -39,13 +39,12 @@ class Bins:
 
 
 @dataclass(frozen=True)
-class PairShapes:
-    """How the ranks of pairs, and their differences, are distributed; None where there are no pairs.
+class Ranks:
+    """How the ranks of pairs are distributed; None where there are no pairs.
 
     Attributes:
         pairs: those with two finite ranks.
         positive, negative: ranks, in the same bins.
-        difference: |positive_rank - negative_rank|.
         mean_positive, mean_negative: of the ranks.
         share_ordered_right: pairs whose positive ranks nearer than their negative.
     """
@@ -53,10 +52,22 @@ class PairShapes:
     pairs: int
     positive: Bins
     negative: Bins
-    difference: Bins
     mean_positive: float | None
     mean_negative: float | None
     share_ordered_right: float | None
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How far apart the ranks of pairs are.
+
+    Attributes:
+        pairs: those with two finite ranks.
+        bins: of |positive_rank - negative_rank|.
+    """
+
+    pairs: int
+    bins: Bins
 
 
 @dataclass(frozen=True)
@@ -93,27 +104,33 @@ class Confidences:
     of_sessions: int
 
 
-def pair_shapes(con: duckdb.DuckDBPyConnection) -> PairShapes:
-    """Bin the pairs of ``pair_features``: a look at the extremes chooses round bins, a second counts."""
-    extent = queries.rows(queries.query(con, "reports/pair_extents"))[0]
+def ranks_of_pairs(con: duckdb.DuckDBPyConnection) -> Ranks:
+    """Bin the ranks of ``pair_features``: a look at the extremes chooses round bins, a second counts."""
+    extent = queries.rows(queries.query(con, "reports/rank_extents"))[0]
     if not extent["pairs"]:
-        nothing = Bins(1.0, {})
-        return PairShapes(0, nothing, nothing, nothing, None, None, None)
+        return Ranks(0, Bins(1.0, {}), Bins(1.0, {}), None, None, None)
     step = round_step(extent["lowest_rank"], extent["highest_rank"])
-    wide = round_step(0.0, extent["widest_difference"])
-    counts: dict[str, dict[int, int]] = {"positive": {}, "negative": {}, "difference": {}}
-    sql = queries.read_sql("reports/pair_bins")
-    for what, k, pairs in con.sql(sql, params={"rank_step": step, "difference_step": wide}).fetchall():
+    counts: dict[str, dict[int, int]] = {"positive": {}, "negative": {}}
+    for what, k, pairs in con.sql(queries.read_sql("reports/rank_bins"), params={"step": step}).fetchall():
         counts[what][k] = pairs
-    return PairShapes(
+    return Ranks(
         extent["pairs"],
         Bins(step, counts["positive"]),
         Bins(step, counts["negative"]),
-        Bins(wide, counts["difference"]),
         extent["mean_positive_rank"],
         extent["mean_negative_rank"],
         extent["share_ordered_right"],
     )
+
+
+def differences_of_ranks(con: duckdb.DuckDBPyConnection) -> Differences:
+    """Bin how far apart the ranks of ``pair_features`` are, likewise."""
+    pairs, widest = con.sql(queries.read_sql("reports/difference_extents")).fetchall()[0]
+    if not pairs:
+        return Differences(0, Bins(1.0, {}))
+    step = round_step(0.0, widest)
+    counts = con.sql(queries.read_sql("reports/difference_bins"), params={"step": step}).fetchall()
+    return Differences(pairs, Bins(step, dict(counts)))
 
 
 def clicks_by_position(con: duckdb.DuckDBPyConnection) -> list[tuple[int, int, int]]:

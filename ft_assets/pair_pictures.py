@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ft_assets.histograms import Bins, Confidences, PairShapes, median_of
+from ft_assets.histograms import Bins, Confidences, Differences, Ranks, median_of
 from ft_assets.picture import (
     FIRST,
     GREY,
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 NO_PAIRS = "There are no pairs to draw."
 
 
-def ranks_picture(shapes: PairShapes) -> Picture:
+def ranks_picture(ranks: Ranks) -> Picture:
     """Draw how the model ranks the positives and the negatives of all pairs, one over the other."""
     name = "ranks_of_pairs"
-    if shapes.share_ordered_right is None or shapes.mean_positive is None or shapes.mean_negative is None:
+    if ranks.share_ordered_right is None or ranks.mean_positive is None or ranks.mean_negative is None:
         return Picture(name, "Ranks of the pairs", NO_PAIRS, None)
-    title = f"The positive ranks nearer in {percent(shapes.share_ordered_right)} of {number(shapes.pairs, 'pairs')}"
+    title = f"The positive ranks nearer in {percent(ranks.share_ordered_right)} of {number(ranks.pairs, 'pairs')}"
     figure = new_figure(title, height=3.1)
     axes = figure.axes[0]
-    first, last = _span(shapes.positive, shapes.negative)
+    first, last = _span(ranks.positive, ranks.negative)
     for bins, said, colour, mean in (
-        (shapes.negative, "negatives", SECOND, shapes.mean_negative),
-        (shapes.positive, "positives", FIRST, shapes.mean_positive),
+        (ranks.negative, "negatives", SECOND, ranks.mean_negative),
+        (ranks.positive, "positives", FIRST, ranks.mean_positive),
     ):
         counts, edges = bins.dense(first, last)
         axes.stairs(counts, edges, fill=True, color=colour, alpha=0.3)
@@ -58,24 +58,26 @@ def ranks_picture(shapes: PairShapes) -> Picture:
     return Picture(name, title, description, figure)
 
 
-def differences_picture(shapes: PairShapes, windows: Sequence[tuple[float, float]], outside: int, extracted: int) -> Picture:
+def differences_picture(
+    differences: Differences, windows: Sequence[tuple[float, float]], outside: int, extracted: int
+) -> Picture:
     """Draw |difference| of the ranks, and the clamp window.
 
     Args:
-        shapes: of the pairs.
+        differences: of the pairs.
         windows: the windows that the days were made with: drawn where there is one.
         outside: pairs that are not kept.
         extracted: all pairs of these days.
     """
     name = "rank_differences"
-    if not shapes.pairs:
+    if not differences.pairs:
         return Picture(name, "Differences of the ranks", NO_PAIRS, None)
     title = f"Outside the clamp window: {percent(outside / extracted)} of {number(extracted, 'pairs')}"
     if not windows:
-        title = f"How far apart the ranks are of {number(shapes.pairs, 'pairs')}"
+        title = f"How far apart the ranks are of {number(differences.pairs, 'pairs')}"
     figure = new_figure(title)
     axes = figure.axes[0]
-    counts, edges = shapes.difference.dense(0, max(shapes.difference.counts))
+    counts, edges = differences.bins.dense(0, max(differences.bins.counts))
     axes.stairs(counts, edges, fill=True, color=FIRST, alpha=0.85)
     axes.set_xlim(0, edges[-1])
     axes.set_ylim(0, max(counts) * 1.12)

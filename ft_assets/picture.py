@@ -50,17 +50,28 @@ class Picture:
         def renamed(match: re.Match[str]) -> str:
             return match[1] + ids.setdefault(match[2], f"{self.name}-{len(ids) + 1}") + match[3]
 
-        return re.sub(r'(\bid="|url\(#|href="#)([^")]+)("|\))', renamed, self._saved("svg").decode("utf-8"))
+        if self.figure is None:
+            return ""
+        import matplotlib as mpl
+
+        buffer = io.BytesIO()
+        with _SETTINGS_ARE_EVERYONES, mpl.rc_context({"svg.fonttype": "none"}):
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
+        return re.sub(r'(\bid="|url\(#|href="#)([^")]+)("|\))', renamed, buffer.getvalue().decode("utf-8"))
 
     def png(self) -> bytes:
         """The drawing as PNG; empty without a figure. Of few colours, which is a third of the bytes: Dagster keeps it twice."""
-        drawn = self._saved("png")
-        if not drawn:
+        if self.figure is None:
             return b""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from PIL import Image
 
-        few, buffer = Image.open(io.BytesIO(drawn)).convert("RGB").quantize(COLOURS), io.BytesIO()
-        few.save(buffer, format="png", optimize=True)
+        canvas, buffer = FigureCanvasAgg(self.figure), io.BytesIO()
+        with _SETTINGS_ARE_EVERYONES:
+            canvas.draw()
+        # Straight from what is drawn: a PNG in between would be written and read for nothing.
+        drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
+        drawn.convert("RGB").quantize(COLOURS).save(buffer, format="png")
         return buffer.getvalue()
 
     def markdown(self) -> str:
@@ -69,16 +80,6 @@ class Picture:
             return self.description
         said = self.title.translate(str.maketrans("", "", "[]\n"))
         return f"![{said}](data:image/png;base64,{base64.b64encode(self.png()).decode('ascii')})"
-
-    def _saved(self, form: str) -> bytes:
-        if self.figure is None:
-            return b""
-        import matplotlib as mpl
-
-        buffer = io.BytesIO()
-        with _SETTINGS_ARE_EVERYONES, mpl.rc_context({"svg.fonttype": "none"}):
-            self.figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else {"Software": None})
-        return buffer.getvalue()
 
 
 def new_figure(title: str, height: float = 3.0, rows: int = 1, columns: int = 1) -> Figure:

@@ -39,11 +39,10 @@ def pictures_of_days(
     """
     pictures = [records_picture(arrived), stages_picture(stages)]
     with of_days(lake, days, *PLACED, "sampled_inputs", "pair_features") as con:
-        shapes = histograms.pair_shapes(con)
         pictures += [
             clicks_picture(histograms.clicks_by_position(con)),
-            ranks_picture(shapes),
-            _differences(lake, days, shapes, stages),
+            ranks_picture(histograms.ranks_of_pairs(con)),
+            _differences(lake, days, histograms.differences_of_ranks(con), stages),
             confidences_picture(histograms.confidences_by_position(con)),
             pairs_a_session_picture(histograms.pairs_a_session(con)),
         ]
@@ -65,20 +64,20 @@ def pictures_of_table(lake: Lake, table_name: str, day: dt.date | None = None) -
     if table_name == "fine_tuning_features":
         stages = funnel(lake, [day])
         with of_days(lake, [day], "pair_features") as con:
-            return [_differences(lake, [day], histograms.pair_shapes(con), stages), stages_picture(stages)]
+            return [_differences(lake, [day], histograms.differences_of_ranks(con), stages), stages_picture(stages)]
     if table_name == "fine_tuning_inputs":
         with of_days(lake, [day], *PLACED) as con:
             return [clicks_picture(histograms.clicks_by_position(con))]
     if table_name == "pair_features":
         with of_days(lake, [day], *PLACED, "sampled_inputs", "pair_features") as con:
             return [
-                ranks_picture(histograms.pair_shapes(con)),
+                ranks_picture(histograms.ranks_of_pairs(con)),
                 confidences_picture(histograms.confidences_by_position(con)),
                 pairs_a_session_picture(histograms.pairs_a_session(con)),
             ]
     return []
 
 
-def _differences(lake: Lake, days: Sequence[dt.date], shapes: histograms.PairShapes, stages: Sequence[Stage]) -> Picture:
+def _differences(lake: Lake, days: Sequence[dt.date], differences: histograms.Differences, stages: Sequence[Stage]) -> Picture:
     outside = sum(stages[-1].left_out.values())
-    return differences_picture(shapes, list(clamp_windows(lake, days).values()), outside, stages[-1].rows + outside)
+    return differences_picture(differences, list(clamp_windows(lake, days).values()), outside, stages[-1].rows + outside)

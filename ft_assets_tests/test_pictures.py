@@ -305,21 +305,21 @@ def test_positions_far_down_are_counted_and_not_drawn():
 
 
 def test_a_share_that_is_nearly_nothing_or_all_is_not_rounded_to_it(drawn, lake):
-    shapes = replace(_shapes(lake), pairs=1)
-    assert differences_picture(shapes, [(0.0, 1.0)], 1, 100_000).title.endswith("<0.1% of 100,000 pairs")
-    assert differences_picture(shapes, [(0.0, 1.0)], 99_999, 100_000).title.endswith(">99.9% of 100,000 pairs")
+    differences = _differences(lake)
+    assert differences_picture(differences, [(0.0, 1.0)], 1, 100_000).title.endswith("<0.1% of 100,000 pairs")
+    assert differences_picture(differences, [(0.0, 1.0)], 99_999, 100_000).title.endswith(">99.9% of 100,000 pairs")
 
 
-def _shapes(lake):
-    from ft_assets.histograms import pair_shapes
+def _differences(lake):
+    from ft_assets.histograms import differences_of_ranks
     from ft_assets.statistics import of_days
 
     with of_days(lake, [DAY, NEXT_DAY], "pair_features") as con:
-        return pair_shapes(con)
+        return differences_of_ranks(con)
 
 
 def test_days_of_different_windows_have_none_drawn(lake):
-    picture = differences_picture(_shapes(lake), [(0.0, 1.0), (0.1, 1.0)], 1, 10)
+    picture = differences_picture(_differences(lake), [(0.0, 1.0), (0.1, 1.0)], 1, 10)
     assert not axes_of(picture).get_lines()
     assert "different windows" in picture.description
 

@@ -34,8 +34,9 @@ join counted as c using (session_id)
 where not s.is_simple
 union all
 select session_id, session_date, is_irrelevant,
-    len(list_filter(clicked, lambda c: c)),
-    len(list_filter(clicked, lambda c: not c)),
-    len(list_filter(clicked, lambda c, i: not c and kept[i]))
+    len(list_filter(clicked, lambda c: c)) as events,
+    len(clicked) - events as not_events,
+    /* Mostly all are kept. */
+    if(list_contains(kept, false), len(list_filter(clicked, lambda c, i: not c and kept[i])), not_events)
 from sessions
 where is_simple
