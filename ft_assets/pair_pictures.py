@@ -113,13 +113,13 @@ def confidences_picture(confidences: Confidences) -> Picture:
         lows, highs = [each.lower_quartile for each in own], [each.upper_quartile for each in own]
         axes.fill_between(places, lows, highs, color=colour, alpha=0.16, linewidth=0)
         axes.plot(places, [each.mean for each in own], color=colour, marker=marker, markersize=3.5, linewidth=1.4, label=said)
-    drawn, of_all = confidences.sessions, confidences.of_sessions
-    sample = f"of a sample of {number(drawn, 'sessions')}" if drawn < of_all else ""
-    title = ", ".join(filter(None, [f"Mean confidence: {', '.join(means)}", sample]))
+    title = f"Mean confidence: {', '.join(means)}"
     figure.texts[0].set_text(title)
     axes.set_ylim(-0.02, 1.02)
     count_positions(axes, max(each.position for each in shown))
-    label(axes, "position of the object on the page", "confidence, in [0, 1]")
+    drawn, of_all = confidences.sessions, confidences.of_sessions
+    sample = f"of a sample of {number(drawn, 'sessions')}" if drawn < of_all else ""
+    label(axes, f"position of the object on the page{sample and ', ' + sample}", "confidence, in [0, 1]")
     with_legend(axes)
     figure.subplots_adjust(top=1 - 0.62 / 3.1)
     description = (

@@ -124,12 +124,18 @@ def with_legend(axes: Axes) -> None:
 
 
 def counts_with_commas(axes: Axes, which: str = "y") -> None:
-    """Write an axis's numbers as counts: whole ones, with commas."""
+    """Write an axis's numbers as counts: whole ones, with commas; tens of thousands and more are short, for the margin."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis = axes.yaxis if which == "y" else axes.xaxis
     axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, axis.get_view_interval()[1])))
+
+
+def _short(count: float, largest: float) -> str:
+    """A count as it stands beside others on an axis: ``0.3M`` where the largest is a million or more."""
+    unit, name = (1e6, "M") if largest >= 1e6 else (1e3, "k") if largest >= 1e4 else (1, "")
+    return f"{count / unit:,.10g}{name if count else ''}"
 
 
 def count_positions(axes: Axes, last: int) -> None:
