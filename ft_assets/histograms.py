@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from ft_assets import queries
 if TYPE_CHECKING:
     import duckdb
 
+SESSIONS_DRAWN = 10_000  # by position; of more a sample, which is plenty for a mean and quartiles
 BINS = 50  # at most, but for the one that a value on the last edge needs
 WILSON_Z = 1.959963984540054  # of 95 %
 
@@ -37,13 +39,12 @@ class Bins:
 
 
 @dataclass(frozen=True)
-class PairShapes:
-    """How the ranks of pairs, and their differences, are distributed; None where there are no pairs.
+class Ranks:
+    """How the ranks of pairs are distributed; None where there are no pairs.
 
     Attributes:
         pairs: those with two finite ranks.
         positive, negative: ranks, in the same bins.
-        difference: |positive_rank - negative_rank|.
         mean_positive, mean_negative: of the ranks.
         share_ordered_right: pairs whose positive ranks nearer than their negative.
     """
@@ -51,10 +52,22 @@ class PairShapes:
     pairs: int
     positive: Bins
     negative: Bins
-    difference: Bins
     mean_positive: float | None
     mean_negative: float | None
     share_ordered_right: float | None
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How far apart the ranks of pairs are.
+
+    Attributes:
+        pairs: those with two finite ranks.
+        bins: of |positive_rank - negative_rank|.
+    """
+
+    pairs: int
+    bins: Bins
 
 
 @dataclass(frozen=True)
@@ -76,42 +89,83 @@ class Believed:
     upper_quartile: float
 
 
-def pair_shapes(con: duckdb.DuckDBPyConnection) -> PairShapes:
-    """Bin the pairs of ``pair_features``: a look at the extremes chooses round bins, a second counts."""
-    extent = queries.rows(queries.query(con, "reports/pair_extents"))[0]
+@dataclass(frozen=True)
+class Confidences:
+    """The confidences of events and not-events.
+
+    Attributes:
+        believed: by position.
+        sessions: whose objects these are.
+        of_sessions: how many have pairs: where more than ``sessions``, those are a sample.
+    """
+
+    believed: list[Believed]
+    sessions: int
+    of_sessions: int
+
+
+def ranks_of_pairs(con: duckdb.DuckDBPyConnection) -> Ranks:
+    """Bin the ranks of ``pair_features``: a look at the extremes chooses round bins, a second counts."""
+    extent = queries.rows(queries.query(con, "reports/rank_extents"))[0]
     if not extent["pairs"]:
-        nothing = Bins(1.0, {})
-        return PairShapes(0, nothing, nothing, nothing, None, None, None)
+        return Ranks(0, Bins(1.0, {}), Bins(1.0, {}), None, None, None)
     step = round_step(extent["lowest_rank"], extent["highest_rank"])
-    wide = round_step(0.0, extent["widest_difference"])
-    counts: dict[str, dict[int, int]] = {"positive": {}, "negative": {}, "difference": {}}
-    sql = queries.read_sql("reports/pair_bins")
-    for what, k, pairs in con.sql(sql, params={"rank_step": step, "difference_step": wide}).fetchall():
+    counts: dict[str, dict[int, int]] = {"positive": {}, "negative": {}}
+    for what, k, pairs in con.sql(queries.read_sql("reports/rank_bins"), params={"step": step}).fetchall():
         counts[what][k] = pairs
-    return PairShapes(
+    return Ranks(
         extent["pairs"],
         Bins(step, counts["positive"]),
         Bins(step, counts["negative"]),
-        Bins(wide, counts["difference"]),
         extent["mean_positive_rank"],
         extent["mean_negative_rank"],
         extent["share_ordered_right"],
     )
 
 
+def differences_of_ranks(con: duckdb.DuckDBPyConnection) -> Differences:
+    """Bin how far apart the ranks of ``pair_features`` are, likewise."""
+    pairs, widest = con.sql(queries.read_sql("reports/difference_extents")).fetchall()[0]
+    if not pairs:
+        return Differences(0, Bins(1.0, {}))
+    step = round_step(0.0, widest)
+    counts = con.sql(queries.read_sql("reports/difference_bins"), params={"step": step}).fetchall()
+    return Differences(pairs, Bins(step, dict(counts)))
+
+
 def clicks_by_position(con: duckdb.DuckDBPyConnection) -> list[tuple[int, int, int]]:
-    """(position, results shown there, those that drew an event), from ``places``."""
-    return [(int(p), int(n), int(c)) for p, n, c in con.sql(queries.read_sql("reports/clicks_by_position")).fetchall()]
+    """(position, results shown there, those that drew an event), from ``search_sessions`` and ``fine_tuning_inputs``."""
+    queries.query(con, "reports/whole_lists").create("whole_lists")
+    with _placed(con, queries.query(con, "reports/other_lists")):
+        return [(int(p), int(n), int(c)) for p, n, c in con.sql(queries.read_sql("reports/clicks_by_position")).fetchall()]
 
 
-def confidences_by_position(con: duckdb.DuckDBPyConnection) -> list[Believed]:
-    """Confidences of events and not-events, from ``places`` and ``pair_features``."""
-    return [Believed(**row) for row in queries.rows(queries.query(con, "reports/confidences_by_position"))]
+def confidences_by_position(con: duckdb.DuckDBPyConnection, most: int = SESSIONS_DRAWN) -> Confidences:
+    """Confidences of events and not-events, from ``search_sessions``, ``fine_tuning_inputs`` and ``pair_features``.
+
+    Args:
+        con: sees these.
+        most: sessions to look at; of more, the same sample at every look.
+    """
+    with _placed(con, queries.query(con, "reports/sessions_to_draw", {"most": most})):
+        sessions, of_sessions = con.sql("select count(*), coalesce(max(sessions), 0) from placed_sessions").fetchall()[0]
+        believed = [Believed(**row) for row in queries.rows(queries.query(con, "reports/confidences_by_position"))]
+    return Confidences(believed, sessions, of_sessions)
 
 
 def pairs_a_session(con: duckdb.DuckDBPyConnection) -> dict[int, int]:
     """Sessions by how many pairs they have, from ``sampled_inputs`` and ``pair_features``."""
     return dict(con.sql(queries.read_sql("reports/pairs_a_session")).fetchall())
+
+
+@contextmanager
+def _placed(con: duckdb.DuckDBPyConnection, sessions: duckdb.DuckDBPyRelation) -> Iterator[None]:
+    """Let queries see ``placed_sessions``, and ``places``: where the results of these stood on their pages."""
+    sessions.create("placed_sessions")
+    queries.query(con, "reports/places").create_view("places")
+    yield
+    con.execute("drop view places")
+    con.execute("drop table placed_sessions")
 
 
 def round_step(low: float, high: float, bins: int = BINS) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from ft_assets.histograms import Believed, Bins, PairShapes, median_of
+from ft_assets.histograms import Bins, Confidences, Differences, Ranks, median_of
 from ft_assets.picture import (
     FIRST,
     GREY,
@@ -28,18 +28,18 @@ if TYPE_CHECKING:
 NO_PAIRS = "There are no pairs to draw."
 
 
-def ranks_picture(shapes: PairShapes) -> Picture:
+def ranks_picture(ranks: Ranks) -> Picture:
     """Draw how the model ranks the positives and the negatives of all pairs, one over the other."""
     name = "ranks_of_pairs"
-    if shapes.share_ordered_right is None or shapes.mean_positive is None or shapes.mean_negative is None:
+    if ranks.share_ordered_right is None or ranks.mean_positive is None or ranks.mean_negative is None:
         return Picture(name, "Ranks of the pairs", NO_PAIRS, None)
-    title = f"The positive ranks nearer in {percent(shapes.share_ordered_right)} of {number(shapes.pairs, 'pairs')}"
+    title = f"The positive ranks nearer in {percent(ranks.share_ordered_right)} of {number(ranks.pairs, 'pairs')}"
     figure = new_figure(title, height=3.1)
     axes = figure.axes[0]
-    first, last = _span(shapes.positive, shapes.negative)
+    first, last = _span(ranks.positive, ranks.negative)
     for bins, said, colour, mean in (
-        (shapes.negative, "negatives", SECOND, shapes.mean_negative),
-        (shapes.positive, "positives", FIRST, shapes.mean_positive),
+        (ranks.negative, "negatives", SECOND, ranks.mean_negative),
+        (ranks.positive, "positives", FIRST, ranks.mean_positive),
     ):
         counts, edges = bins.dense(first, last)
         axes.stairs(counts, edges, fill=True, color=colour, alpha=0.3)
@@ -58,24 +58,26 @@ def ranks_picture(shapes: PairShapes) -> Picture:
     return Picture(name, title, description, figure)
 
 
-def differences_picture(shapes: PairShapes, windows: Sequence[tuple[float, float]], outside: int, extracted: int) -> Picture:
+def differences_picture(
+    differences: Differences, windows: Sequence[tuple[float, float]], outside: int, extracted: int
+) -> Picture:
     """Draw |difference| of the ranks, and the clamp window.
 
     Args:
-        shapes: of the pairs.
+        differences: of the pairs.
         windows: the windows that the days were made with: drawn where there is one.
         outside: pairs that are not kept.
         extracted: all pairs of these days.
     """
     name = "rank_differences"
-    if not shapes.pairs:
+    if not differences.pairs:
         return Picture(name, "Differences of the ranks", NO_PAIRS, None)
     title = f"Outside the clamp window: {percent(outside / extracted)} of {number(extracted, 'pairs')}"
     if not windows:
-        title = f"How far apart the ranks are of {number(shapes.pairs, 'pairs')}"
+        title = f"How far apart the ranks are of {number(differences.pairs, 'pairs')}"
     figure = new_figure(title)
     axes = figure.axes[0]
-    counts, edges = shapes.difference.dense(0, max(shapes.difference.counts))
+    counts, edges = differences.bins.dense(0, max(differences.bins.counts))
     axes.stairs(counts, edges, fill=True, color=FIRST, alpha=0.85)
     axes.set_xlim(0, edges[-1])
     axes.set_ylim(0, max(counts) * 1.12)
@@ -91,10 +93,10 @@ def differences_picture(shapes: PairShapes, windows: Sequence[tuple[float, float
     return Picture(name, title, description, figure)
 
 
-def confidences_picture(believed: Sequence[Believed]) -> Picture:
+def confidences_picture(confidences: Confidences) -> Picture:
     """Draw how far events and not-events are believed, position by position."""
     name = "confidence_by_position"
-    shown = [each for each in believed if each.position <= POSITIONS_SHOWN]
+    shown = [each for each in confidences.believed if each.position <= POSITIONS_SHOWN]
     if not shown:
         return Picture(name, "Confidence by position", NO_PAIRS, None)
     means = []
@@ -102,7 +104,7 @@ def confidences_picture(believed: Sequence[Believed]) -> Picture:
     axes = figure.axes[0]
     for is_event, said, colour, marker in ((True, "events", FIRST, "o"), (False, "not-events", SECOND, "s")):
         own = [each for each in shown if each.is_event is is_event]
-        everywhere = [each for each in believed if each.is_event is is_event]
+        everywhere = [each for each in confidences.believed if each.is_event is is_event]
         if not own:
             continue
         mean = sum(each.mean * each.objects for each in everywhere) / sum(each.objects for each in everywhere)
@@ -115,13 +117,17 @@ def confidences_picture(believed: Sequence[Believed]) -> Picture:
     figure.texts[0].set_text(title)
     axes.set_ylim(-0.02, 1.02)
     count_positions(axes, max(each.position for each in shown))
-    label(axes, "position of the object on the page", "confidence, in [0, 1]")
+    drawn, of_all = confidences.sessions, confidences.of_sessions
+    sample = f"of a sample of {number(drawn, 'sessions')}" if drawn < of_all else ""
+    label(axes, f"position of the object on the page{sample and ', ' + sample}", "confidence, in [0, 1]")
     with_legend(axes)
     figure.subplots_adjust(top=1 - 0.62 / 3.1)
     description = (
         "How far an event, or that there was none, is believed, by the place of the object on the page: the mean, and shaded "
         f"the middle half of the values. Each object of a session counts once; up to position {POSITIONS_SHOWN}."
     )
+    if sample:
+        description += f" Drawn {sample}, the same at every drawing, of {of_all:,} with pairs."
     return Picture(name, title, description, figure)
 
 

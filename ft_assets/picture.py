@@ -50,17 +50,28 @@ class Picture:
         def renamed(match: re.Match[str]) -> str:
             return match[1] + ids.setdefault(match[2], f"{self.name}-{len(ids) + 1}") + match[3]
 
-        return re.sub(r'(\bid="|url\(#|href="#)([^")]+)("|\))', renamed, self._saved("svg").decode("utf-8"))
+        if self.figure is None:
+            return ""
+        import matplotlib as mpl
+
+        buffer = io.BytesIO()
+        with _SETTINGS_ARE_EVERYONES, mpl.rc_context({"svg.fonttype": "none"}):
+            self.figure.savefig(buffer, format="svg", metadata={"Date": None})
+        return re.sub(r'(\bid="|url\(#|href="#)([^")]+)("|\))', renamed, buffer.getvalue().decode("utf-8"))
 
     def png(self) -> bytes:
         """The drawing as PNG; empty without a figure. Of few colours, which is a third of the bytes: Dagster keeps it twice."""
-        drawn = self._saved("png")
-        if not drawn:
+        if self.figure is None:
             return b""
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from PIL import Image
 
-        few, buffer = Image.open(io.BytesIO(drawn)).convert("RGB").quantize(COLOURS), io.BytesIO()
-        few.save(buffer, format="png", optimize=True)
+        canvas, buffer = FigureCanvasAgg(self.figure), io.BytesIO()
+        with _SETTINGS_ARE_EVERYONES:
+            canvas.draw()
+        # Straight from what is drawn: a PNG in between would be written and read for nothing.
+        drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
+        drawn.convert("RGB").quantize(COLOURS).save(buffer, format="png")
         return buffer.getvalue()
 
     def markdown(self) -> str:
@@ -69,16 +80,6 @@ class Picture:
             return self.description
         said = self.title.translate(str.maketrans("", "", "[]\n"))
         return f"![{said}](data:image/png;base64,{base64.b64encode(self.png()).decode('ascii')})"
-
-    def _saved(self, form: str) -> bytes:
-        if self.figure is None:
-            return b""
-        import matplotlib as mpl
-
-        buffer = io.BytesIO()
-        with _SETTINGS_ARE_EVERYONES, mpl.rc_context({"svg.fonttype": "none"}):
-            self.figure.savefig(buffer, format=form, metadata={"Date": None} if form == "svg" else {"Software": None})
-        return buffer.getvalue()
 
 
 def new_figure(title: str, height: float = 3.0, rows: int = 1, columns: int = 1) -> Figure:
@@ -123,12 +124,18 @@ def with_legend(axes: Axes) -> None:
 
 
 def counts_with_commas(axes: Axes, which: str = "y") -> None:
-    """Write an axis's numbers as counts: whole ones, with commas."""
+    """Write an axis's numbers as counts: whole ones, with commas; tens of thousands and more are short, for the margin."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis = axes.yaxis if which == "y" else axes.xaxis
     axis.set_major_locator(MaxNLocator(nbins=5, integer=True))
-    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value, axis.get_view_interval()[1])))
+
+
+def _short(count: float, largest: float) -> str:
+    """A count as it stands beside others on an axis: ``0.3M`` where the largest is a million or more."""
+    unit, name = (1e6, "M") if largest >= 1e6 else (1e3, "k") if largest >= 1e4 else (1, "")
+    return f"{count / unit:,.10g}{name if count else ''}"
 
 
 def count_positions(axes: Axes, last: int) -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ft_assets import histograms, queries
+from ft_assets import histograms
 from ft_assets.lake import Lake
 from ft_assets.log_pictures import clicks_picture, records_picture, stages_picture
 from ft_assets.pair_pictures import confidences_picture, differences_picture, pairs_a_session_picture, ranks_picture
@@ -15,10 +14,7 @@ from ft_assets.picture import Picture
 from ft_assets.statistics import Stage, arrivals, clamp_windows, funnel, of_days
 from ft_assets.trend_pictures import trends_picture
 
-if TYPE_CHECKING:
-    import duckdb
-
-PLACED = ("search_sessions", "fine_tuning_inputs", "sampled_inputs", "pair_features")
+PLACED = ("search_sessions", "fine_tuning_inputs")  # tell where results stood on their pages
 __all__ = ["Picture", "pictures_of_days", "pictures_of_table"]
 
 
@@ -42,12 +38,11 @@ def pictures_of_days(
         Always the same pictures; one without anything to draw has no figure and says why.
     """
     pictures = [records_picture(arrived), stages_picture(stages)]
-    with _placed(lake, days) as con:
-        shapes = histograms.pair_shapes(con)
+    with of_days(lake, days, *PLACED, "sampled_inputs", "pair_features") as con:
         pictures += [
             clicks_picture(histograms.clicks_by_position(con)),
-            ranks_picture(shapes),
-            _differences(lake, days, shapes, stages),
+            ranks_picture(histograms.ranks_of_pairs(con)),
+            _differences(lake, days, histograms.differences_of_ranks(con), stages),
             confidences_picture(histograms.confidences_by_position(con)),
             pairs_a_session_picture(histograms.pairs_a_session(con)),
         ]
@@ -69,28 +64,20 @@ def pictures_of_table(lake: Lake, table_name: str, day: dt.date | None = None) -
     if table_name == "fine_tuning_features":
         stages = funnel(lake, [day])
         with of_days(lake, [day], "pair_features") as con:
-            return [_differences(lake, [day], histograms.pair_shapes(con), stages), stages_picture(stages)]
+            return [_differences(lake, [day], histograms.differences_of_ranks(con), stages), stages_picture(stages)]
     if table_name == "fine_tuning_inputs":
-        with _placed(lake, [day]) as con:
+        with of_days(lake, [day], *PLACED) as con:
             return [clicks_picture(histograms.clicks_by_position(con))]
     if table_name == "pair_features":
-        with _placed(lake, [day]) as con:
+        with of_days(lake, [day], *PLACED, "sampled_inputs", "pair_features") as con:
             return [
-                ranks_picture(histograms.pair_shapes(con)),
+                ranks_picture(histograms.ranks_of_pairs(con)),
                 confidences_picture(histograms.confidences_by_position(con)),
                 pairs_a_session_picture(histograms.pairs_a_session(con)),
             ]
     return []
 
 
-@contextmanager
-def _placed(lake: Lake, days: Sequence[dt.date]) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A session that sees what pictures by position are drawn from."""
-    with of_days(lake, days, *PLACED) as con:
-        queries.query(con, "reports/places").create_view("places")
-        yield con
-
-
-def _differences(lake: Lake, days: Sequence[dt.date], shapes: histograms.PairShapes, stages: Sequence[Stage]) -> Picture:
+def _differences(lake: Lake, days: Sequence[dt.date], differences: histograms.Differences, stages: Sequence[Stage]) -> Picture:
     outside = sum(stages[-1].left_out.values())
-    return differences_picture(shapes, list(clamp_windows(lake, days).values()), outside, stages[-1].rows + outside)
+    return differences_picture(differences, list(clamp_windows(lake, days).values()), outside, stages[-1].rows + outside)

@@ -92,6 +92,7 @@ def funnel(lake: Lake, days: Sequence[dt.date]) -> list[Stage]:
     with of_days(lake, days, *daily, "fine_tuning_features", "items", "settings") as con:
         queries.query(con, "reports/flags").create("flags")
         queries.query(con, "reports/sampled_sessions").create("sampled_sessions")
+        queries.query(con, "reports/whole_lists").create("whole_lists")
         sessions = con.sql(queries.read_sql("reports/funnel_sessions")).fetchall()
         results = _reasons(con, "reports/funnel_results")
         pairs = _reasons(con, "reports/funnel_pairs")

@@ -1,6 +1,7 @@
 """Pictures: what is drawn is what plain loops count, and nothing is drawn of nothing."""
 
 import base64
+import hashlib
 import math
 import re
 import struct
@@ -11,12 +12,12 @@ from dataclasses import replace
 import pytest
 
 from ft_assets import pictures
-from ft_assets.histograms import median_of, round_step, wilson_interval
+from ft_assets.histograms import Bins, Differences, confidences_by_position, median_of, round_step, wilson_interval
 from ft_assets.log_pictures import clicks_picture, records_picture, stages_picture
-from ft_assets.pair_pictures import differences_picture, pairs_a_session_picture
+from ft_assets.pair_pictures import confidences_picture, differences_picture, pairs_a_session_picture
 from ft_assets.picture import POSITIONS_SHOWN, Picture
-from ft_assets.pictures import pictures_of_table
-from ft_assets.statistics import NUMBERS, Stage, arrivals, day_numbers, funnel
+from ft_assets.pictures import PLACED, pictures_of_table
+from ft_assets.statistics import NUMBERS, Stage, arrivals, day_numbers, funnel, of_days
 from ft_assets.trend_pictures import PANELS, trends_picture
 from ft_assets_tests.builders import DAY, NEXT_DAY, ingested_file, inputs, make_lake, pair, session, table_of
 from ft_assets_tests.days import WINDOW, lake_of, made, random_days
@@ -148,6 +149,32 @@ def test_the_confidences_of_a_position_are_of_objects_each_once_at_the_first_pla
             by_place[objects[session_id, object_id]].append(float32(confidence))
         expected = {place: sum(values) / len(values) for place, values in by_place.items()}
         assert series(drawn["confidence_by_position"], said) == pytest.approx(expected)
+
+
+def test_of_very_many_sessions_a_sample_is_drawn_the_same_every_time_and_said_to_be_one(lake, rows):
+    with of_days(lake, [DAY, NEXT_DAY], *PLACED, "pair_features") as con:
+        whole, few, again = (confidences_by_position(con, most) for most in (10_000, 2, 2))
+    sessions = {row["session_id"] for row in rows["pair_features"]}
+    assert (whole.sessions, whole.of_sessions) == (len(sessions), len(sessions))
+    assert (few.sessions, few.of_sessions) == (2, len(sessions))
+    assert few == again
+    chosen = sorted(sessions, key=lambda name: hashlib.md5(name.encode()).hexdigest())[:2]
+    pairs = [row for row in rows["pair_features"] if row["session_id"] in chosen]
+    drawn = {(row["session_id"], row["positive_id"], row["positive_confidence"]) for row in pairs}
+    assert sum(each.objects for each in few.believed if each.is_event) == len(drawn)
+    picture = confidences_picture(few)
+    assert axes_of(picture).get_xlabel() == "position of the object on the page, of a sample of 2 sessions"
+    assert f"Drawn of a sample of 2 sessions, the same at every drawing, of {len(sessions)} with pairs." in picture.description
+    assert "sample" not in confidences_picture(whole).description + axes_of(confidences_picture(whole)).get_xlabel()
+
+
+def test_large_counts_are_short_enough_to_stand_beside_the_axis():
+    for most, said in ((900, "750"), (7_000, "6,000"), (90_000, "75k"), (800_000, "800k"), (1_370_000, "1.2M")):
+        picture = differences_picture(Differences(most, Bins(0.1, {0: most, 1: 1})), [(0.0, 1.0)], 1, most + 1)
+        axes = axes_of(picture)
+        picture.png()
+        assert said in [label.get_text() for label in axes.get_yticklabels()]
+        assert axes.yaxis.get_label().get_window_extent().x0 >= 0
 
 
 def test_the_shaded_half_of_the_confidences_ends_at_their_quartiles(tmp_path):
@@ -305,21 +332,21 @@ def test_positions_far_down_are_counted_and_not_drawn():
 
 
 def test_a_share_that_is_nearly_nothing_or_all_is_not_rounded_to_it(drawn, lake):
-    shapes = replace(_shapes(lake), pairs=1)
-    assert differences_picture(shapes, [(0.0, 1.0)], 1, 100_000).title.endswith("<0.1% of 100,000 pairs")
-    assert differences_picture(shapes, [(0.0, 1.0)], 99_999, 100_000).title.endswith(">99.9% of 100,000 pairs")
+    differences = _differences(lake)
+    assert differences_picture(differences, [(0.0, 1.0)], 1, 100_000).title.endswith("<0.1% of 100,000 pairs")
+    assert differences_picture(differences, [(0.0, 1.0)], 99_999, 100_000).title.endswith(">99.9% of 100,000 pairs")
 
 
-def _shapes(lake):
-    from ft_assets.histograms import pair_shapes
+def _differences(lake):
+    from ft_assets.histograms import differences_of_ranks
     from ft_assets.statistics import of_days
 
     with of_days(lake, [DAY, NEXT_DAY], "pair_features") as con:
-        return pair_shapes(con)
+        return differences_of_ranks(con)
 
 
 def test_days_of_different_windows_have_none_drawn(lake):
-    picture = differences_picture(_shapes(lake), [(0.0, 1.0), (0.1, 1.0)], 1, 10)
+    picture = differences_picture(_differences(lake), [(0.0, 1.0), (0.1, 1.0)], 1, 10)
     assert not axes_of(picture).get_lines()
     assert "different windows" in picture.description
 

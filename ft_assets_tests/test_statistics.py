@@ -2,6 +2,7 @@
 
 import datetime as dt
 import itertools
+import random
 import struct
 from collections import Counter, defaultdict
 
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ft_assets import queries
 from ft_assets.statistics import NUMBERS, Stage, arrivals, day_numbers, funnel
 from ft_assets_tests.builders import (
     DAY,
@@ -248,6 +250,29 @@ def expected_numbers(tables):
         "features": len(kept),
         "share_clamped": (len(pairs) - len(kept)) / len(pairs) if pairs else None,
     }
+
+
+@settings(deadline=None, derandomize=True, max_examples=6)
+@given(seed=st.integers(0, 10**6), share=st.sampled_from([0.5, 1.0]))
+def test_objects_in_pairs_count_once_a_session_whichever_of_their_pairs_are_left(seed, share):
+    rng = random.Random(seed)
+    rows = [row for row in random_days(seed)[DAY]["pair_features"] if rng.random() < share]
+    with queries.session({"pairs": table_of("pair_features", rows)}) as con:
+        (numbers,) = queries.rows(queries.query(con, "reports/pair_statistics"))
+    assert (numbers["sessions"], numbers["positives"], numbers["negatives"]) == (
+        len({row["session_id"] for row in rows}),
+        *(len({(row["session_id"], row[f"{side}_id"]) for row in rows}) for side in ("positive", "negative")),
+    )
+    assert numbers["mean_negative_rank"] == pytest.approx(mean(row["negative_rank"] for row in rows))
+
+
+def test_negatives_that_differ_from_positive_to_positive_are_told_apart():
+    # As many of each positive of s, and not the same; more of one than of the other of t; all the same of u.
+    met = {"s": ["pa", "qb"], "t": ["pa", "pb", "qa"], "u": ["pa", "pb", "qa", "qb"]}
+    rows = [pair(name, positive, negative) for name, both in met.items() for positive, negative in both]
+    with queries.session({"pairs": table_of("pair_features", rows)}) as con:
+        (numbers,) = queries.rows(queries.query(con, "reports/pair_statistics"))
+    assert (numbers["sessions"], numbers["positives"], numbers["negatives"]) == (3, 6, 6)
 
 
 def test_a_day_that_was_not_made_has_no_numbers_but_what_was_logged(tmp_path):

@@ -1,35 +1,32 @@
 -- Every logged result, counted by why it is not in fine_tuning_inputs; '' where it is.
--- Reads search_sessions, flags, fine_tuning_inputs, items.
-with lists as (
-    select session_id, list_transform(results, lambda r: r.item_id) as shown
-    from search_sessions
+-- Reads search_sessions, flags, fine_tuning_inputs, whole_lists, items.
+with flagged as (
+    select sum(len(results)) as results from search_sessions where session_id in (select session_id from flags)
 ),
-flagged as (
-    select sum(len(shown)) as results from lists where session_id in (select session_id from flags)
-),
-/* All of these lists is ready as it was shown. */
+/* All of these lists is ready as it was shown; of the other sessions' every result is looked up. */
 whole as (
-    select session_id, len(shown) as results
-    from lists
-    join fine_tuning_inputs using (session_id)
-    where item_ids = shown
+    select sum(results) as results from whole_lists where session_id not in (select session_id from flags)
+),
+others as (
+    select session_id
+    from search_sessions
+    where session_id not in (select session_id from whole_lists)
       and session_id not in (select session_id from flags)
 ),
 listed as (
-    select session_id, unnest(shown) as item_id
-    from lists
-    where session_id not in (select session_id from whole)
+    select session_id, unnest(results).item_id as item_id
+    from search_sessions
+    where session_id in (select session_id from others)
 ),
 entries as (
     select session_id, item_id, count(*) as times
     from listed
-    where session_id not in (select session_id from flags)
     group by session_id, item_id
 ),
 ready as (
     select session_id, unnest(item_ids) as item_id
     from fine_tuning_inputs
-    where session_id not in (select session_id from whole)
+    where session_id in (select session_id from others)
 ),
 fates as (
     select

@@ -3,15 +3,19 @@
 -- pairs such sessions, a session with an event is there to be paired with, and a not-event of it was kept.
 -- Reads search_sessions, flags, fine_tuning_inputs, items, sampled_sessions, pair_features, settings (a row a day).
 with unready as (
-    select session_id, results
+    select session_id
     from search_sessions
     where session_id not in (select session_id from fine_tuning_inputs)
       and session_id not in (select session_id from flags)
 ),
+/* Their results alone are read. */
+unready_results as (
+    select session_id, unnest(results).item_id as item_id
+    from search_sessions
+    where session_id in (select session_id from unready)
+),
 with_texts as (
-    select distinct session_id
-    from (select session_id, unnest(results).item_id as item_id from unready)
-    where item_id in (select item_id from items)
+    select session_id from unready_results where item_id in (select item_id from items)
 ),
 with_pairs as (
     select distinct session_id from pair_features
@@ -24,9 +28,9 @@ days as (
 ),
 known as (
     select
-        s.results,
         s.marked_irrelevant,
         f.rule,
+        s.session_id in (select session_id from unready_results) as has_results,
         s.session_id in (select session_id from with_texts) as has_texts,
         i.session_id is not null as is_ready,
         i.is_irrelevant,
@@ -55,7 +59,7 @@ fates as (
             when rule is not null then 'flagged: ' || rule
             when not is_ready then
                 case
-                    when len(results) = 0 then 'no results shown'
+                    when not has_results then 'no results shown'
                     when has_texts then 'not made yet'
                     else 'no result with a text'
                 end
