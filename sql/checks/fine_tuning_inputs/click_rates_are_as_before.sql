@@ -8,32 +8,38 @@
 -- settings. If the log is at fault, mend and land it again before training; if users did change, the alarm ends after a week.
 -- parameters: positions=10 in [1, inf], least_shown=400 in [1, inf], deviations=4.0 in [0, inf], effect=0.2 in [0, 3.15]
 -- warns; reads fine_tuning_inputs, fine_tuning_inputs of the 7 days before, search_sessions, search_sessions of the 7 days before
-with sessions as (
-    select true as is_today, results, item_ids, clicked
+with sessions as not materialized (
+    select true as is_today, session_id, results, item_ids, clicked
     from fine_tuning_inputs
     join search_sessions using (session_id)
     union all
-    select false, results, item_ids, clicked
+    select false, session_id, results, item_ids, clicked
     from fine_tuning_inputs_before
     join search_sessions_before using (session_id)
 ),
-lists as (
-    select is_today, item_ids, clicked, list_transform(results, lambda r: r.item_id) as shown
+/* Where nothing was removed, a result's place in the list is its place on the page, and which items stand there is not read. */
+whole as materialized (
+    select is_today, session_id, coalesce(len(clicked) = len(results), false) as is_whole,
+        case when is_whole then clicked[1:$positions::bigint] end as clicks
     from sessions
 ),
-/* Where nothing was removed, a result's place in the list is its place on the page. */
+thinned as (
+    select is_today, item_ids, clicked, list_transform(results, lambda r: r.item_id) as shown
+    from sessions
+    where session_id in (select session_id from whole where not is_whole)
+      and len(clicked) is distinct from len(results)
+),
 pages as (
+    select is_today, clicks from whole where is_whole
+    union all
     select is_today,
-        case
-            when item_ids = shown then clicked[1:$positions::bigint]
-            else list_transform(
-                shown[1:$positions::bigint],
-                lambda item, place: case
-                    when list_position(shown, item) = place then clicked[list_position(item_ids, item)]
-                end
-            )
-        end as clicks
-    from lists
+        list_transform(
+            shown[1:$positions::bigint],
+            lambda item, place: case
+                when list_position(shown, item) = place then clicked[list_position(item_ids, item)]
+            end
+        )
+    from thinned
 ),
 shown as (
     select is_today, unnest(clicks) as clicked, generate_subscripts(clicks, 1) as position
