@@ -15,11 +15,8 @@ looked_at as (
        or i.query_hash is distinct from text_hash(i.query_text)
        or i.started_at is distinct from s.started_at
        or i.session_date is distinct from s.session_date
-    union
-    select session_id
-    from fine_tuning_inputs
-    where has_repeats(item_ids)
-       or list_count(item_ids) < len(item_ids)
+       or has_repeats(i.item_ids)
+       or list_count(i.item_ids) < len(i.item_ids)
     union
     select session_id
     from (select session_id, unnest(item_ids) as item_id from fine_tuning_inputs)
