@@ -58,10 +58,22 @@ def computed_rules_of(table: Table) -> Iterator[ValueRule]:
 
 def other_kept(slices: Slices, facts: Facts) -> Iterator[Row]:
     """Objects that stayed and should not have, or the other way round."""
-    columns = ["session_id", "object_ids", "clicked", "kept"]
-    for batch in slices[schemas.SAMPLED_INPUTS.name].batches(columns=columns):
+    sampled, factor, seed = slices[schemas.SAMPLED_INPUTS.name], float(facts["factor"]), int(facts["seed"])
+    if not _is_of_hashes(sampled, factor):
+        return
+    for batch in sampled.batches(columns=["session_id", "object_ids", "clicked", "kept"]):
         if (whole := batch.filter(_is_whole(batch))).num_rows:
-            yield from _other_kept(whole, float(facts["factor"]), int(facts["seed"]))
+            yield from _other_kept(whole, factor, seed)
+
+
+def _is_of_hashes(sampled: Slice, factor: float) -> bool:
+    """Whether anything hangs on a hash: not where all are to stay and do, or none is and just what is clicked does."""
+    if factor not in (0, 1):
+        return True
+    lists = sampled.batches(columns=["clicked", "kept"])
+    if factor == 1:
+        return not all(pc.all(batch["kept"].flatten(), min_count=0).as_py() for batch in lists)
+    return not all(batch["kept"].equals(batch["clicked"]) for batch in lists)
 
 
 def _is_whole(batch: pa.RecordBatch) -> pa.Array:

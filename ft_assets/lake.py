@@ -40,7 +40,9 @@ Batches = Callable[[], Iterable[pa.RecordBatch]]
 ATTEMPTS = 20
 GOES = "_goes"  # marks the rows of a merge that remove
 UNREADABLE = "%#?[]^|\\"  # in a local path: deltalake 1.6 panics, looks elsewhere, or reads an empty history
-WRITER = WriterProperties(compression="ZSTD", max_row_group_size=128 * 1024)
+# A list of ids is read several times as fast where all of a group are in its dictionary: 8 MiB hold some 400,000 ids, what
+# deltalake allows by itself a catalogue of 50,000.
+WRITER = WriterProperties(compression="ZSTD", max_row_group_size=128 * 1024, dictionary_page_size_limit=8 * 2**20)
 # Bytes of like place beside each other are what compresses of a float (and nearly all of one in half precision); groups of
 # 12 MiB let a reader pass over what it does not need, and hold little of a table that is larger than memory.
 VECTOR_WRITER = WriterProperties(

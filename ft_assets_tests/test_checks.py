@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from deltalake import write_deltalake
+from deltalake import ColumnProperties, WriterProperties, write_deltalake
 from deltalake.transaction import AddAction
 
 from ft_assets import engine, schemas
@@ -589,6 +589,36 @@ def test_the_kept_count_is_the_kernels_at_every_size(tmp_path: Path, factor: flo
     other = run_check(lake, check, DAY, {"factor": 0.6})
     assert (other.rows or 0) > 30
     assert all(row["kept"] != row["expected"] for row in other.examples)
+
+
+@pytest.mark.parametrize(
+    ("factor", "place", "stays"), [(1.0, 2, False), (1.0, 0, False), (0.0, 2, True), (0.0, 0, False)], ids=str
+)
+def test_where_all_or_none_is_to_stay_one_object_otherwise_is_shown(
+    tmp_path: Path, factor: float, place: int, stays: bool
+) -> None:
+    rows = [inputs(f"s{n}", ["a", "b", "c"], ["a"]) for n in range(3)]
+    made = engine.sampled_inputs(slice_of(make_lake(tmp_path), "fine_tuning_inputs", rows), factor, 0)
+    sampled = pa.Table.from_batches(made.batches()).to_pylist()
+    lake, check = make_lake(tmp_path), named("sampled_inputs/kept_are_the_lowest_hashes")
+    put_day(lake, "sampled_inputs", table_of("sampled_inputs", sampled))
+    assert run_check(lake, check, DAY, {"factor": factor, "seed": 0}).passed
+    sampled[1]["kept"][place] = stays
+    put_day(lake, "sampled_inputs", table_of("sampled_inputs", sampled))
+    (shown,) = run_check(lake, check, DAY, {"factor": factor, "seed": 0}).examples
+    assert shown == {"session_id": sampled[1]["session_id"], "object_id": "abc"[place], "kept": stays, "expected": not stays}
+
+
+def test_nulls_of_a_file_that_does_not_count_them_are_found(lake: Lake) -> None:
+    rows, check = lake.slice("items").to_table().slice(0, 1), named("items/required_values_are_there")
+    without = WriterProperties(default_column_properties=ColumnProperties(statistics_enabled="NONE"))
+    write_deltalake(lake.open("items"), rows, mode="append", writer_properties=without)
+    assert outcome_of(lake, check).passed
+    spoilt = pa.Table.from_pylist([rows.to_pylist()[0] | {"source_file": None}], schema=rows.schema)
+    write_deltalake(lake.open("items"), spoilt, mode="append", writer_properties=without)
+    uncounted = [fragment.metadata.row_group(0).column(0).is_stats_set for fragment in lake.slice("items").fragments()]
+    assert uncounted.count(False) == 2
+    assert outcome_of(lake, check).examples == [{"column": "source_file", "nulls": 1}]
 
 
 def test_all_checks_of_a_table_read_one_version_of_it(lake: Lake) -> None:

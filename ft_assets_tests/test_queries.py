@@ -169,6 +169,19 @@ def test_text_hash_is_md5_of_utf_8(texts: list[str]) -> None:
     assert apply("text_hash", texts) == [hashlib.md5(text.encode()).hexdigest() for text in texts]
 
 
+def test_a_repeat_is_a_value_twice_in_a_list_of_any_length() -> None:
+    lists: list[list[str | None] | None] = [None, [], [None, None], ["a", None, None, "b"], ["", ""]]
+    for length in (1, 2, 20, 49, 50, 51, 52, 100):
+        once: list[str | None] = [f"item {n}" for n in range(length)]
+        lists += [once, [*once[:-1], once[0]], [once[-1], *once[1:]], [None, *once[1:-1], None]]
+    wanted = [words is not None and len({*words} - {None}) < len(words) - words.count(None) for words in lists]
+    assert wanted.count(True) > 10 < wanted.count(False)
+    listed = pa.table({"words": pa.array(lists, pa.list_(pa.string())), "place": range(len(lists))})
+    with queries.session({"listed": listed}) as con:
+        found = con.sql("select coalesce(has_repeats(words), false) from listed order by place").fetchall()
+    assert [value for (value,) in found] == wanted
+
+
 def test_joins_are_made_as_written_where_that_is_asked_for() -> None:
     """What stands on the right is gathered in memory, and what stands on the left streams past it."""
     with queries.session({"few": pa.table({"k": [1, 2]}), "many": pa.table({"k": list(range(1_000))})}) as con:

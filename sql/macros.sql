@@ -11,6 +11,15 @@ create or replace macro count_objects(object_ids, item_ids, marks) as
         else len(list_distinct(list_filter(object_ids, lambda o, i: marks[i])))
     end;
 
+-- Whether a value stands in a list twice; nulls are none. To look up each value's first place is quadratic, and yet takes a
+-- quarter of the time of list_distinct for a page of results.
+create or replace macro has_repeats(list) as
+    case
+        when len(list) <= 50
+            then len(list_filter(list, lambda value, place: value is not null and list_position(list, value) <> place)) > 0
+        else len(list_distinct(list)) < list_count(list)
+    end;
+
 -- Whether a pair is inside the clamp window: strictly, and compared in float32, as FineTuningFeatures.clamp_diff_in does.
 -- A rank that is no number keeps no pair. That has to be said: DuckDB trusts a file's least and greatest value, which
 -- leave NaN out, and may take a comparison for true of every row.

@@ -8,31 +8,40 @@
 -- settings. If the log is at fault, mend and land it again before training; if users did change, the alarm ends after a week.
 -- parameters: positions=10 in [1, inf], least_shown=400 in [1, inf], deviations=4.0 in [0, inf], effect=0.2 in [0, 3.15]
 -- warns; reads fine_tuning_inputs, fine_tuning_inputs of the 7 days before, search_sessions, search_sessions of the 7 days before
-with sessions as (
-    select true as is_today, results, item_ids, clicked
+with lengths as materialized (
+    select true as is_today, session_id, clicked[1:$positions::bigint] as clicks, len(clicked) = shown as is_whole
+    from fine_tuning_inputs
+    join (select session_id, len(results) as shown from search_sessions) using (session_id)
+    union all
+    select false, session_id, clicked[1:$positions::bigint], len(clicked) = shown
+    from fine_tuning_inputs_before
+    join (select session_id, len(results) as shown from search_sessions_before) using (session_id)
+),
+/* Where nothing was removed, a result's place in the list is its place on the page. Which items stand there is not read. */
+thinned as (select session_id from lengths where not is_whole),
+lists as (
+    select true as is_today, item_ids, clicked, list_transform(results, lambda r: r.item_id) as shown
     from fine_tuning_inputs
     join search_sessions using (session_id)
+    where session_id in (from thinned)
+      and len(clicked) <> len(results)
     union all
-    select false, results, item_ids, clicked
+    select false, item_ids, clicked, list_transform(results, lambda r: r.item_id)
     from fine_tuning_inputs_before
     join search_sessions_before using (session_id)
+    where session_id in (from thinned)
+      and len(clicked) <> len(results)
 ),
-lists as (
-    select is_today, item_ids, clicked, list_transform(results, lambda r: r.item_id) as shown
-    from sessions
-),
-/* Where nothing was removed, a result's place in the list is its place on the page. */
 pages as (
+    select is_today, clicks from lengths where is_whole
+    union all
     select is_today,
-        case
-            when item_ids = shown then clicked[1:$positions::bigint]
-            else list_transform(
-                shown[1:$positions::bigint],
-                lambda item, place: case
-                    when list_position(shown, item) = place then clicked[list_position(item_ids, item)]
-                end
-            )
-        end as clicks
+        list_transform(
+            shown[1:$positions::bigint],
+            lambda item, place: case
+                when list_position(shown, item) = place then clicked[list_position(item_ids, item)]
+            end
+        )
     from lists
 ),
 shown as (

@@ -3,22 +3,35 @@
 -- To do: Make the day anew. If it comes back, compare the session with its row of search_sessions; differs says in what.
 -- Nothing was learnt from such a list as people saw it: do not train on the day, and report it.
 -- blocks; reads fine_tuning_inputs, search_sessions as read, items as read
-with logged as (
+with texts as (select item_id from items_as_read where text_hash is not null),
+/* Nearly every list is the log's as it is. Only the others are put together once more. */
+looked_at as (
+    select session_id
+    from fine_tuning_inputs as i
+    join search_sessions_as_read as s using (session_id)
+    where i.item_ids is distinct from list_transform(s.results, lambda r: r.item_id)
+       or i.ranks is distinct from list_transform(s.results, lambda r: r.rank)
+       or i.query_text is distinct from s.query_text
+       or i.query_hash is distinct from text_hash(i.query_text)
+       or i.started_at is distinct from s.started_at
+       or i.session_date is distinct from s.session_date
+       or has_repeats(i.item_ids)
+       or list_count(i.item_ids) < len(i.item_ids)
+    union
+    select session_id
+    from (select session_id, unnest(item_ids) as item_id from fine_tuning_inputs)
+    where item_id not in (from texts)
+),
+logged as (
     select s.session_id, s.results, list_transform(s.results, lambda r: r.item_id) as shown, s.query_text, s.session_date,
         s.started_at
     from search_sessions_as_read as s
-    semi join fine_tuning_inputs using (session_id)
-),
-/* A lost text is rare: the lists are filtered by the few items that have none, and never taken apart and sorted again. */
-without_text as (
-    select item_id
-    from (select distinct unnest(shown) as item_id from logged)
-    where item_id not in (select item_id from items_as_read where text_hash is not null)
+    semi join looked_at using (session_id)
 ),
 removed as (
     select session_id, list(item_id) as items
-    from (select session_id, unnest(shown) as item_id from logged where exists (from without_text))
-    semi join without_text using (item_id)
+    from (select session_id, unnest(shown) as item_id from logged)
+    where item_id not in (from texts)
     group by session_id
 ),
 once as (

@@ -2,10 +2,14 @@
 -- To do: Make the day anew. If it comes back, see the item in items: parts of another object make pairs of one thing with
 -- itself, or thin it in halves.
 -- blocks; reads fine_tuning_inputs, items as read
-with parts as (
-    select session_id, unnest(item_ids) as item_id, unnest(object_ids) as object_id
+/* A list of items that are each their own object is wrong only where the catalogue knows one of them for a part. */
+with looked_at as (
+    select session_id, item_ids, object_ids
     from fine_tuning_inputs
+    where item_ids is distinct from object_ids
+       or exists (from items_as_read where object_id <> item_id)
 ),
+parts as (select session_id, unnest(item_ids) as item_id, unnest(object_ids) as object_id from looked_at),
 named as (
     select item_id, object_id, any_value(session_id) as session_id, count(*) as shown
     from parts

@@ -3,16 +3,22 @@
 -- To do: Make the day anew. If sessions are still missing, they got lost between search_sessions and this table: do not train
 -- on the day, and report it with the sessions shown.
 -- blocks; reads fine_tuning_inputs, search_sessions as read, flagged_sessions as read, items as read
-with shown as (select session_id, unnest(results).item_id as item_id from search_sessions_as_read),
-with_text as (
-    select distinct session_id
-    from shown
-    where item_id in (select item_id from items_as_read where text_hash is not null)
+with texts as (select item_id from items_as_read where text_hash is not null),
+/* Mostly the first result has a text: only of the other sessions all results are looked at. */
+firsts as (
+    select session_id, coalesce(results[1].item_id in (from texts), false) as has_text
+    from search_sessions_as_read
 ),
+shown as (
+    select session_id, unnest(results).item_id as item_id
+    from search_sessions_as_read
+    where session_id in (select session_id from firsts where not has_text)
+),
+with_text as (select session_id from shown where item_id in (from texts)),
 logged as (
     select session_id, session_id in (select session_id from flagged_sessions_as_read where is_enforced) as is_flagged,
-        session_id in (select session_id from with_text) as has_text
-    from search_sessions_as_read
+        has_text or session_id in (from with_text) as has_text
+    from firsts
 ),
 made as (select distinct session_id from fine_tuning_inputs)
 select

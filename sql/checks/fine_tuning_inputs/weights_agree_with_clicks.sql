@@ -4,6 +4,7 @@
 with results as (
     select session_id, unnest(item_ids) as item_id, unnest(clicked) as clicked, unnest(event_weight) as event_weight
     from fine_tuning_inputs
+    where session_id in (select session_id from fine_tuning_inputs where event_weight is distinct from clicked::float[])
 )
 select session_id, item_id, clicked, event_weight
 from results

@@ -6,14 +6,13 @@ with lists as (
     select session_id, session_date, source_file, list_transform(results, lambda r: r.item_id) as item_ids,
         list_transform(results, lambda r: r.rank) as ranks
     from search_sessions
-),
-counts as (
-    select session_id, session_date, source_file, len(item_ids) as results,
-        len(list_filter(item_ids, lambda i: coalesce(i, '') = '')) as without_item,
-        list_count(item_ids) - len(list_distinct(item_ids)) as repeated,
-        len(list_filter(ranks, lambda r: not isfinite(r))) as ranks_not_finite
-    from lists
 )
-select *
-from counts
-where without_item > 0 or repeated > 0 or ranks_not_finite > 0
+select session_id, session_date, source_file, len(item_ids) as results,
+    len(list_filter(item_ids, lambda i: coalesce(i, '') = '')) as without_item,
+    list_count(item_ids) - len(list_distinct(item_ids)) as repeated,
+    len(list_filter(ranks, lambda r: not isfinite(r))) as ranks_not_finite
+from lists
+where list_count(item_ids) < len(item_ids)
+   or list_contains(item_ids, '')
+   or has_repeats(item_ids)
+   or len(list_filter(ranks, lambda r: not isfinite(r))) > 0

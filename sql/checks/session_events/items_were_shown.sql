@@ -6,6 +6,8 @@
 with newest as (select max(ingested_at) as began from ingested_files)
 select e.event_id, e.session_id, e.item_id, e.source_file
 from session_events as e
-inner join search_sessions as s on e.session_id = s.session_id
+inner join (
+    select session_id, ingested_at, list_transform(results, lambda result: result.item_id) as shown from search_sessions
+) as s on e.session_id = s.session_id
 where greatest(e.ingested_at, s.ingested_at) >= (select began from newest)
-  and not list_contains(list_transform(s.results, lambda result: result.item_id), e.item_id)
+  and not list_contains(s.shown, e.item_id)
