@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from ft_assets import schemas
-from ft_assets.check_files import Check, checks
+from ft_assets.check_files import FACTS, Check, checks
+from ft_assets.prepared import prepared
 
 INTRODUCTION = """\
 # The checks
@@ -57,6 +58,8 @@ select ...
 * A daily table is read as the day alone, any other whole. `search_sessions as read` is the version that the day was made from,
   named `search_sessions_as_read` in the query: a log that moved on since is no fault of the day. `pair_features of the 7 days
   before` is named `pair_features_before`, and other days' files are not opened.
+* `; through doubtful_sessions` behind the tables reads also what `sql/prepared/doubtful_sessions.sql` makes of them, once for
+  all checks that ask; there are {prepared}. A check that reads through one reads all the tables that this is made from.
 * How the day was made is there as well: {facts}.
 * The query selects the offending rows. Choose columns by which a reader finds the fault, and none that is personal: selecting
   {personal} is an error, for Dagster keeps what is shown.
@@ -68,14 +71,13 @@ select ...
 
 def checks_markdown() -> str:
     """Every check by table: its rule, severity, thresholds, what it reads, and what to do when it fails."""
-    from ft_assets.check_files import FACTS
-
     facts = "; ".join(f"{', '.join(f'`${name}`' for name in names)} in checks of {table}" for table, names in FACTS.items())
     personal = ", ".join(f"`{name}`" for name in sorted(schemas.PERSONAL))
+    through = ", ".join(f"`{name}`" for name in prepared())
     known = checks()
     blocking = sum(check.blocking for check in known)
     counts = f"{len(known)} checks: {blocking} block, {len(known) - blocking} warn.\n"
-    lines = [INTRODUCTION.replace("{facts}", facts).replace("{personal}", personal), counts]
+    lines = [INTRODUCTION.replace("{facts}", facts).replace("{personal}", personal).replace("{prepared}", through), counts]
     for table, own in groupby(known, key=lambda check: check.table):
         lines += [f"## {table}", "", f"A row is {schemas.TABLES[table].row}.", ""]
         lines += ["| check | | rule | reads | when it fails |", "|---|---|---|---|---|"]

@@ -11,7 +11,8 @@ A file begins with a comment::
 its thresholds: what blocks is a rule, which holds or does not. A table is read as it is now, of a daily table the day.
 ``search_sessions as read`` is the version that the day was made from, by the name ``search_sessions_as_read``: a log that
 has moved on since is no fault of the day. ``pair_features of the 7 days before`` is read by the name
-``pair_features_before``; no other day's files are opened.
+``pair_features_before``; no other day's files are opened. ``; through doubtful_sessions`` behind the tables reads also what
+``sql/prepared/doubtful_sessions.sql`` makes of them: once, for all checks that ask.
 
 The query selects the rows that break the rule. Where numbers decide, two queries stand in the file: the first gives one
 row, which the UI plots for every day, the second reads it as ``numbers`` and selects it where it breaks the rule.
@@ -28,6 +29,7 @@ from typing import Any
 from ft_assets import queries, schemas
 from ft_assets.computed_anew import computed_rules_of
 from ft_assets.parameters import WORD, Range, check_used, comment_and_body, defaults_in, ranges_in, used_in
+from ft_assets.prepared import prepared
 from ft_assets.schemas import Table, table_named
 from ft_assets.stored_values import Violations, rules_of
 
@@ -84,6 +86,7 @@ class Check:
         views: how it reads them.
         violations: where the rule is not SQL: finds the rows that break it.
         facts: what that asks of how the day was made; a query names it.
+        through: what is prepared once for the checks of the table, and read by its query.
     """
 
     table: str
@@ -97,6 +100,7 @@ class Check:
     views: tuple[Read, ...] = ()
     violations: Violations | None = None
     facts: tuple[str, ...] = ()
+    through: tuple[str, ...] = ()
 
     @property
     def sql(self) -> str:
@@ -140,7 +144,7 @@ def check_in(table: str, name: str, sql: str) -> Check:
     """
     file = f"sql/checks/{table}/{name}.sql"
     comment, body = comment_and_body(sql)
-    header = re.fullmatch(r"(blocks|warns); reads (.+)", comment[-1] if comment else "")
+    header = re.fullmatch(r"(blocks|warns); reads ([^;]+)(?:; through (.+))?", comment[-1] if comment else "")
     if header is None:
         raise ValueError(f"{file} must end its comment with '-- blocks; reads <table>, ...' or '-- warns; reads <table>, ...'")
     words = " ".join(line for line in comment[:-1] if not line.startswith(WORD))
@@ -155,7 +159,18 @@ def check_in(table: str, name: str, sql: str) -> Check:
         raise ValueError(f"{file} blocks, so it has no thresholds to set; got {', '.join(defaults)}")
     views = tuple(_read(file, table, one.strip()) for one in header[2].split(","))
     reads = tuple(dict.fromkeys(view.table for view in views))
-    return Check(table, name, description, blocking, reads, remedy, defaults, ranges_in(comment, file), views)
+    through = _through(file, views, header[3])
+    return Check(table, name, description, blocking, reads, remedy, defaults, ranges_in(comment, file), views, through=through)
+
+
+def _through(file: str, views: tuple[Read, ...], words: str | None) -> tuple[str, ...]:
+    names = tuple(one.strip() for one in words.split(",")) if words else ()
+    for name in names:
+        if name not in prepared():
+            raise ValueError(f"{file} may read through {', '.join(prepared())}; got {name!r}")
+        if missing := [table for table in prepared()[name] if Read(table) not in views]:
+            raise ValueError(f"{file} reads through {name}, so it must read {', '.join(missing)} too")
+    return names
 
 
 def _read(file: str, table: str, words: str) -> Read:

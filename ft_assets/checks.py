@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Mapping
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,8 +18,10 @@ from ft_assets import lineage, queries, schemas
 from ft_assets.check_files import FACTS, Check, Read, checks
 from ft_assets.lake import Lake, Slice
 from ft_assets.parameters import filled
+from ft_assets.prepared import VECTORS, prepared
 from ft_assets.reports import CheckOutcome
 from ft_assets.stored_values import PAIR_TABLES
+from ft_assets.vectors_of_the_day import vectors_of_the_day
 
 if TYPE_CHECKING:
     import duckdb
@@ -60,6 +62,7 @@ class StoredTable:
         self._newest: dict[str, Slice] = {}
         self._slices: dict[Read, Slice] = {}
         self._seen: dict[str, Read] = {}
+        self._prepared: dict[str, dict[str, Any]] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> StoredTable:
@@ -114,20 +117,20 @@ class StoredTable:
         if len(before) > 1:
             raise ValueError(f"sql/{check.sql}.sql must be one query, or one of numbers and one of rows, got {len(before) + 1}")
         wanted = {name for statement in (*before, last) for name in statement.named_parameters}
-        parameters = self._known(check, wanted, parameters)
+        parameters = self._known(check, wanted | ({"model"} if VECTORS in check.through else set()), parameters)
         for view in check.views:
             self._see(view)
-        statements = {**({"numbers": before[0]} if before else {}), "violations": last}
-        # Of the vectors only the day's are held: all the others stream past its texts.
-        is_large = any(view.table == schemas.TEXT_VECTORS.name for view in check.views)
+        for name in check.through:
+            self._prepare(name, {"model": parameters["model"]} if name == VECTORS else {})
         try:
-            with queries.joined_as_written(self._con) if is_large else nullcontext():
-                for name, statement in statements.items():
-                    self._con.sql(statement, params={p: parameters[p] for p in statement.named_parameters}).create(name)
-            return self._taken(check, has_numbers=bool(before))
+            if before:
+                self._rows_of(before[0], parameters).create("numbers")
+            return self._taken(check, self._rows_of(last, parameters), has_numbers=bool(before))
         finally:
-            for name in statements:
-                self._con.execute(f"drop table if exists {name}")
+            self._con.execute("drop table if exists numbers")
+
+    def _rows_of(self, statement: duckdb.Statement, parameters: dict[str, Any]) -> duckdb.DuckDBPyRelation:
+        return self._con.sql(statement, params={name: parameters[name] for name in statement.named_parameters})
 
     def _known(self, check: Check, wanted: set[str], values: dict[str, Any]) -> dict[str, Any]:
         """Values, with the facts of the day where they are wanted."""
@@ -137,16 +140,18 @@ class StoredTable:
             raise ValueError(f"{check.table}/{check.name} needs {', '.join(missing)}; materialize {check.table} first")
         return values
 
-    def _taken(self, check: Check, *, has_numbers: bool) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
-        shown = self._con.table("violations")
+    def _taken(
+        self, check: Check, shown: duckdb.DuckDBPyRelation, *, has_numbers: bool
+    ) -> tuple[int, list[dict[str, Any]], dict[str, float]]:
         # It is kept outside the lake, where `forget` cannot reach it.
         if personal := schemas.PERSONAL.intersection(shown.columns):
             raise ValueError(
                 f"sql/{check.sql}.sql must not select {', '.join(sorted(personal))}: what it shows is kept for ever"
             )
         numbers = queries.rows(self._con.table("numbers"))[0] if has_numbers else {}
-        rows = int(self._con.sql("select count(*) from violations").fetchall()[0][0])
-        examples = queries.rows(self._con.sql(f"from violations limit {EXAMPLES}"))
+        # Mostly there are none, and to count them DuckDB need not read what would be shown of them.
+        rows = int(shown.aggregate("count(*)").fetchall()[0][0])
+        examples = queries.rows(shown.limit(EXAMPLES)) if rows else []
         return rows, examples, {name: value for name, value in numbers.items() if value is not None and math.isfinite(value)}
 
     @cached_property
@@ -162,6 +167,19 @@ class StoredTable:
         if self._seen.get(read.view) != read:
             self._slice(read).create_view(self._con, read.view)
             self._seen[read.view] = read
+
+    def _prepare(self, name: str, parameters: dict[str, Any]) -> None:
+        """Make what checks read through, once."""
+        if self._prepared.get(name) == parameters:
+            return
+        if name == VECTORS:
+            slices = [self._slice(Read(table)) for table in prepared()[name]]
+            files = tuple(uri for slice_ in slices for uri in slice_.file_uris())
+            vectors = self._slice(Read(schemas.TEXT_VECTORS.name))
+            self._con.register(name, vectors_of_the_day(self._con, vectors, parameters["model"], files))
+        else:
+            queries.query(self._con, f"prepared/{name}").create(name)
+        self._prepared[name] = parameters
 
     def _slice(self, read: Read) -> Slice:
         if read not in self._slices:

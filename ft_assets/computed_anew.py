@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_assets import queries, schemas
+from ft_assets.day_vectors import keys_of, vectors_of
 from ft_assets.lake import Slice
 from ft_assets.schemas import Table
 from ft_assets.stored_values import ValueRule
@@ -141,9 +143,9 @@ def other_values(slices: Slices, facts: Facts) -> Iterator[Row]:
     with queries.session(tables) as con:
         sample = queries.query(con, "anew/sessions", {"sessions": SESSIONS}).to_arrow_table()
         con.register("sample", sample)
-        stored = queries.rows(queries.query(con, "anew/vectors", {"model": facts["model"]}))
+        texts = queries.query(con, "anew/texts").to_arrow_table()
         pairs = queries.rows(queries.query(con, "anew/pairs"))
-    vectors = {(row["role"], row["key"]): np.array(row["vector"], dtype=np.float64) for row in stored}
+    vectors = _vectors(texts, slices[schemas.TEXT_VECTORS.name], facts["model"])
     expected = {row["session_id"]: _objects_of(row, vectors, facts) for row in sample.to_pylist()}
     seen = set()
     for pair in pairs:
@@ -162,6 +164,25 @@ def other_values(slices: Slices, facts: Facts) -> Iterator[Row]:
                         "stored": found,
                         "expected": value,
                     }
+
+
+def _vectors(texts: pa.Table, stored: Slice, model: str) -> dict[tuple[str, str], Any]:
+    """The vector of each query hash and item id. One with two different ones is left out: pairs may have either's score."""
+    hashes = keys_of(texts["role"], texts["text_hash"]).combine_chunks()
+    distinct = hashes.unique()
+    found: dict[str, list[Any]] = defaultdict(list)
+    for at, vectors in vectors_of(stored, model, distinct):
+        for text, vector in zip(distinct.take(pa.array(at)).to_pylist(), vectors, strict=True):
+            if vector.is_valid:
+                found[text].append(np.asarray(vector.values.to_numpy(zero_copy_only=False), dtype=np.float64))
+    of_key: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for role, key, text in zip(texts["role"].to_pylist(), texts["key"].to_pylist(), hashes.to_pylist(), strict=True):
+        of_key[role, key] += found[text]
+    return {
+        key: first
+        for key, (first, *others) in ((key, values) for key, values in of_key.items() if values)
+        if all(np.array_equal(first, other, equal_nan=True) for other in others)
+    }
 
 
 def _objects_of(session: Row, vectors: Mapping[tuple[str, str], Any], facts: Facts) -> dict[str, Values]:

@@ -19,6 +19,7 @@ from ft_assets.lake import Slice
 Array = np.ndarray[Any, Any]
 
 ROWS_AT_ONCE = 8_192
+KEYS_AT_ONCE = 16 * ROWS_AT_ONCE  # to look up: each time a table of the texts' keys is made
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class DayVectors:
         distinct = hashes.unique()
         path, rows, count = folder / role, np.full(len(distinct), -1, dtype=np.int64), 0
         with path.open("wb") as file:
-            for at, found in _found(vectors, model, role, distinct):
+            for at, found in vectors_of(vectors, model, keys_of(pa.scalar(role), distinct)):
                 new = np.unique(at, return_index=True)[1]  # a second vector of a text is passed over
                 new = np.sort(new[rows[at[new]] < 0])
                 vector = found if len(new) == len(found) else found.take(pa.array(new))
@@ -99,24 +100,55 @@ class DayVectors:
         return np.take(self.matrix, np.flatnonzero(wanted), axis=0), place[rows]
 
 
-def _found(vectors: Slice, model: str, role: str, hashes: pa.Array) -> Iterator[tuple[Array, pa.ListArray]]:
-    """Place in ``hashes`` of each text found, and its vector, some thousands at a time."""
+def keys_of(role: pa.Array | pa.Scalar, text_hash: pa.Array) -> pa.Array:
+    """What names a text in the store: its role and its hash; null where either is."""
+    return pc.binary_join_element_wise(role, text_hash, " ")
+
+
+def vectors_of(vectors: Slice, model: str, keys: pa.Array) -> Iterator[tuple[Array, pa.ListArray]]:
+    """The stored vectors of some texts, every one that is there, some thousands at a time.
+
+    Args:
+        vectors: text_vectors. Of a group of its rows that holds none of the texts, only role and hash are read.
+        model: fingerprint of the model.
+        keys: of the texts, as ``keys_of`` makes them, each once.
+
+    Yields:
+        The place of each vector's text in ``keys``, int64, and the vectors.
+    """
+    for groups in _groups(vectors, model):
+        stored = pa.chunked_array([chunk for _, of_group in groups for chunk in of_group.chunks], pa.string())
+        at = pc.fill_null(pc.index_in(stored, value_set=keys, skip_nulls=True), -1).to_numpy().astype(np.int64)
+        ends = np.cumsum([len(of_group) for _, of_group in groups])
+        for (group, _), of_group in zip(groups, np.split(at, ends[:-1]), strict=True):
+            if (of_group >= 0).any():
+                yield from _of_group(group, of_group)
+
+
+def _groups(vectors: Slice, model: str) -> Iterator[list[tuple[Any, pa.ChunkedArray]]]:
+    """Groups of rows with the keys of these, as many at once as make a look-up pay."""
+    groups: list[tuple[Any, pa.ChunkedArray]] = []
     for fragment in vectors.fragments(model=model):
         for group in fragment.split_by_row_group():
             # What another writer's engine rewrote, as after a deletion, comes as string_view, for which Arrow has no look-up.
             seen = group.to_table(columns=["role", "text_hash"]).cast(
                 pa.schema([("role", pa.string()), ("text_hash", pa.string())])
             )
-            at = pc.fill_null(pc.index_in(seen["text_hash"], value_set=hashes), -1).to_numpy().astype(np.int64)
-            at[~pc.equal(seen["role"], role).fill_null(False).to_numpy()] = -1
-            if (at < 0).all():
-                continue
-            row = 0
-            for batch in group.scanner(columns=["vector"], batch_size=ROWS_AT_ONCE, batch_readahead=1).to_batches():
-                of_batch = at[row : row + batch.num_rows]
-                row += batch.num_rows
-                mask = of_batch >= 0
-                yield of_batch[mask], batch["vector"] if mask.all() else batch["vector"].filter(pa.array(mask))
+            groups.append((group, keys_of(seen["role"], seen["text_hash"])))
+            if sum(len(keys) for _, keys in groups) >= KEYS_AT_ONCE:
+                yield groups
+                groups = []
+    if groups:
+        yield groups
+
+
+def _of_group(group: Any, at: Array) -> Iterator[tuple[Array, pa.ListArray]]:
+    row = 0
+    for batch in group.scanner(columns=["vector"], batch_size=ROWS_AT_ONCE, batch_readahead=1).to_batches():
+        of_batch = at[row : row + batch.num_rows]
+        row += batch.num_rows
+        mask = of_batch >= 0
+        yield of_batch[mask], batch["vector"] if mask.all() else batch["vector"].filter(pa.array(mask))
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -71,20 +71,6 @@ def query(con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, An
     return con.sql(read_sql(name), params=dict(parameters or {}))
 
 
-@contextmanager
-def joined_as_written(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Let joins be made as the query says: what stands on the left streams past what stands on the right.
-
-    For a query whose left side is many times as large as memory. By itself DuckDB guesses which side is the smaller one, and
-    takes a filter to leave a few rows of any table.
-    """
-    con.execute("set disabled_optimizers = 'join_order,build_side_probe_side'")
-    try:
-        yield
-    finally:
-        con.execute("set disabled_optimizers = ''")
-
-
 def stream(relation: duckdb.DuckDBPyRelation, rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
     """The rows as a stream of Arrow batches."""
     return relation.to_arrow_reader(rows)

@@ -134,7 +134,8 @@ def not_rebuilt(slice_: Slice) -> Iterator[dict[str, Any]]:
     from ft_assets.records import FineTuningFeatures
 
     length = 0
-    for batch in slice_.batches(columns=list(COLUMNS.values())):
+    # So few at once that torch keeps to one thread: a second one waits for its turn by spinning.
+    for batch in slice_.batches(16_384, columns=list(COLUMNS.values())):
         try:
             length += len(FineTuningFeatures.from_arrow(batch))
         except (TypeError, ValueError) as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import datetime as dt
 import hashlib
-import json
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -44,10 +43,11 @@ def test_every_file_begins_by_saying_what_it_is(name: str) -> None:
 
 def test_every_file_is_used() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (Path(queries.__file__).parent).rglob("*.py"))
-    said = set(re.findall(r'f?"((?:anew|assets|forget|readers|reports|sources)/[a-z_/{}.]+)"', code))
+    said = set(re.findall(r'f?"((?:anew|assets|forget|prepared|readers|reports|sources)/[a-z_/{}.]+)"', code))
     words = "|".join([*schemas.TABLES, *FORMATS, "[a-z_]+"])
     patterns = [re.sub(r"\{[^}]*\}", f"(?:{words})", name) for name in said]
     checked = {f"checks/{check.table}/{check.name}" for check in checks()} | {f"rules/{rule}" for rule in rules()}
+    checked |= {f"prepared/{name}" for check in checks() for name in check.through}
     named = set(re.findall(r'"([a-z_]+)"', code))
 
     def is_used(name: str) -> bool:
@@ -60,7 +60,7 @@ def test_every_file_is_used() -> None:
 
 def test_every_file_that_code_names_is_there() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in (Path(queries.__file__).parent).rglob("*.py"))
-    said = set(re.findall(r'"((?:anew|assets|forget|readers|reports|sources)/[a-z_]+)"', code))
+    said = set(re.findall(r'"((?:anew|assets|forget|prepared|readers|reports|sources)/[a-z_]+)"', code))
     assert said - set(FILES) == set()
     with pytest.raises(FileNotFoundError):
         queries.read_sql("assets/nothing")
@@ -180,22 +180,3 @@ def test_a_repeat_is_a_value_twice_in_a_list_of_any_length() -> None:
     with queries.session({"listed": listed}) as con:
         found = con.sql("select coalesce(has_repeats(words), false) from listed order by place").fetchall()
     assert [value for (value,) in found] == wanted
-
-
-def test_joins_are_made_as_written_where_that_is_asked_for() -> None:
-    """What stands on the right is gathered in memory, and what stands on the left streams past it."""
-    with queries.session({"few": pa.table({"k": [1, 2]}), "many": pa.table({"k": list(range(1_000))})}) as con:
-
-        def gathered(left: str, right: str) -> str:
-            plan = json.loads(
-                con.execute(f"explain (format json) select * from {left} join {right} using (k)").fetchall()[0][1]
-            )
-            join = plan[0]
-            while "JOIN" not in join["name"]:
-                join = join["children"][0]
-            return {"1000": "many", "2": "few"}[join["children"][1]["extra_info"]["Estimated Cardinality"]]
-
-        assert gathered("few", "many") == gathered("many", "few") == "few", "DuckDB's own choice"
-        with queries.joined_as_written(con):
-            assert (gathered("few", "many"), gathered("many", "few")) == ("many", "few")
-        assert gathered("few", "many") == "few"

@@ -3,12 +3,22 @@
 -- problem says which pairs are missing and which are too many.
 -- blocks; reads fine_tuning_features, pair_features
 with wanted as not materialized (from pair_features where inside_window(positive_rank, negative_rank, $min, $max)),
-/* Either table as a bag of 64-bit row hashes a session: where two bags differ, so do their counts or their sums, but for a
-   chance of 1 in 2^64. Only sessions that differ are compared row by row. */
+/* Either table as a bag of 64-bit row hashes: where two bags differ, so do their counts or their sums, but for a chance of 1 in
+   2^64. First the bags of the day; if they differ, those of its sessions; and row by row only sessions that differ. */
+wanted_days as (select session_date, count(*) as pairs, sum(hash(*columns(*))) as hashes from wanted group by session_date),
+stored_days as (
+    select session_date, count(*) as pairs, sum(hash(*columns(*))) as hashes from fine_tuning_features group by session_date
+),
+differing_days as (
+    select session_date
+    from wanted_days as w
+    full join stored_days as s using (session_date)
+    where w.pairs is distinct from s.pairs or w.hashes is distinct from s.hashes
+),
 hashes as (
-    select session_id, 1 as side, hash(*columns(*)) as hash from wanted
+    select session_id, 1 as side, hash(*columns(*)) as hash from wanted semi join differing_days using (session_date)
     union all
-    select session_id, -1, hash(*columns(*)) from fine_tuning_features
+    select session_id, -1, hash(*columns(*)) from fine_tuning_features semi join differing_days using (session_date)
 ),
 differing as (
     select session_id from hashes group by session_id having sum(side) <> 0 or sum(side * hash::hugeint) <> 0

@@ -3,33 +3,24 @@
 -- for it is scored in another batch. Whose negative it is, such a pair does not say.)
 -- To do: Make the day of pair_features anew. If it comes back, report it with the objects shown: ranks or confidences are
 -- those of other rows.
--- blocks; reads pair_features
-with sides as (
-    select hash(session_id, positive_id) as hash, positive_rank as rank, positive_confidence as confidence from pair_features
-    union all
-    select hash(session_id, negative_id), negative_rank, negative_confidence from pair_features where pairing = 'session'
+-- blocks; reads pair_features, sampled_inputs; through doubtful_sessions
+/* With an irrelevant session a pair may be of any session; of their own pairs, the doubtful ones are what has to be looked at. */
+with suspects as (
+    from doubtful_sessions
+    union
+    select session_id from pair_features where pairing is distinct from 'session'
 ),
-/* 64 bits are quicker to group by than two ids; what they make suspicious is looked at by its ids. */
-suspects as (
-    select hash
-    from sides
-    where isfinite(rank) and isfinite(confidence)
-    group by hash
-    having max(rank) - min(rank) > 1e-5 * greatest(1, abs(max(rank)))
-        or max(confidence) - min(confidence) > 1e-5
+pairs as not materialized (
+    select p.* from pair_features as p semi join suspects as s on s.session_id is not distinct from p.session_id
 ),
-named as (
-    select session_id, positive_id as object_id, positive_rank as rank, positive_confidence as confidence
-    from pair_features
-    where hash(session_id, positive_id) in (from suspects)
+sides as (
+    select session_id, positive_id as object_id, positive_rank as rank, positive_confidence as confidence from pairs
     union all
-    select session_id, negative_id, negative_rank, negative_confidence
-    from pair_features
-    where pairing = 'session' and hash(session_id, negative_id) in (from suspects)
+    select session_id, negative_id, negative_rank, negative_confidence from pairs where pairing = 'session'
 )
 select session_id, object_id, count(*) as pairs, min(rank) as lowest_rank, max(rank) as highest_rank,
     min(confidence) as lowest_confidence, max(confidence) as highest_confidence
-from named
+from sides
 where isfinite(rank) and isfinite(confidence)
 group by session_id, object_id
 having max(rank) - min(rank) > 1e-5 * greatest(1, abs(max(rank)))

@@ -2,63 +2,21 @@
 -- the same session or, for a pairing with an irrelevant session, in an irrelevant one.
 -- To do: Make the day of pair_features anew: its sampled_inputs changed since, or the pair was written by hand. Do not train
 -- on it: a negative that was clicked teaches the opposite.
--- blocks; reads pair_features, sampled_inputs
-with sessions as (
-    select session_id, is_irrelevant, query_hash, object_ids, clicked, kept,
-        /* Of no object one part stays and another goes: all stay, or none has two. */
-        case
-            when list_count(kept) = len(kept) and list_bool_and(kept) then true
-            else coalesce(list_unique(object_ids) = len(object_ids), false)
-        end as is_whole
-    from sampled_inputs
-),
-/* Sessions that need not be looked at pair by pair. Take each id for a number below 2^31. If every clicked object x is paired
-   with every kept one y that was not clicked, the pairs are as many as the one times the other, the sum of x * y is the sum of
-   x times the sum of y, and so on. Other pairs agree with all of these by a chance below 1 in 2^62. */
-expected as (
-    select session_id, count(*) filter (clicked) as positives, count(*) filter (not clicked and kept) as negatives,
-        coalesce(sum(id) filter (clicked), 0)::hugeint as x,
-        coalesce(sum(id) filter (not clicked and kept), 0)::hugeint as y
-    from (
-        select session_id, (hash(unnest(object_ids)) >> 33)::bigint as id, unnest(clicked) as clicked, unnest(kept) as kept
-        from sessions
-        where is_whole and not is_irrelevant
-    )
-    group by session_id
-),
-made as (
-    select session_id, count(*) as pairs, min(query_hash) as query_hash, max(query_hash) as last_query_hash,
-        count(*) filter (positive_id is distinct from negative_id) as pairs_of_two,
-        sum((hash(positive_id) >> 33)::bigint) as x, sum((hash(negative_id) >> 33)::bigint) as y,
-        sum((hash(positive_id) >> 33)::bigint * (hash(negative_id) >> 33)::bigint) as xy
-    from pair_features
-    where pairing = 'session'
-    group by session_id
-),
-sound as (
-    select session_id
-    from made as m
-    join expected as e using (session_id)
-    join (select session_id, any_value(query_hash) as query_hash from sampled_inputs group by session_id having count(*) = 1)
-        as s using (session_id)
-    where m.query_hash = s.query_hash
-      and m.last_query_hash = s.query_hash
-      and m.pairs = m.pairs_of_two
-      and m.pairs = e.positives * e.negatives
-      and m.x = e.x * e.negatives
-      and m.y = e.y * e.positives
-      and m.xy = e.x * e.y
-),
-pairs as (
+-- blocks; reads pair_features, sampled_inputs; through doubtful_sessions
+with pairs as (
+    select p.session_id, p.query_hash, p.positive_id, p.negative_id, p.pairing
+    from pair_features as p
+    semi join doubtful_sessions as d on d.session_id is not distinct from p.session_id
+    where p.pairing = 'session'
+    union all
     select session_id, query_hash, positive_id, negative_id, pairing
     from pair_features
     where pairing is distinct from 'session'
-       or not coalesce(session_id in (select session_id from sound), false)
 ),
 parts as (
     select session_id, is_irrelevant, query_hash, unnest(object_ids) as object_id, unnest(clicked) as clicked,
         unnest(kept) as kept
-    from sessions
+    from sampled_inputs
     where session_id in (select session_id from pairs)
        or (is_irrelevant and exists (from pairs where pairing = 'irrelevant'))
 ),

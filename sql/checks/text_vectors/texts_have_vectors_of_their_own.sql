@@ -3,19 +3,8 @@
 -- prompt leaves room for the text (resources: encoder: config). Then delete the model's rows and make the day of text_vectors
 -- anew.
 -- parameters: most=0.5 in [0, 1], least_texts=10 in [2, inf]
--- warns; reads sampled_inputs, items, text_vectors
-with texts as (
-    select 'query' as role, query_hash as text_hash from sampled_inputs
-    union
-    select 'item', text_hash from items where item_id in (select unnest(item_ids) from sampled_inputs)
-),
-hashes as (
-    select distinct role, text_hash, hash(vector) as hash
-    from text_vectors
-    semi join texts using (role, text_hash)
-    where model = $model
-      and vector is not null
-),
+-- warns; reads sampled_inputs, items, text_vectors; through vectors_of_the_day
+with hashes as (select distinct role, text_hash, hash from vectors_of_the_day where hash is not null),
 counts as (
     select role, hash, count(*) as alike, sum(count(*)) over (partition by role)::bigint as texts
     from hashes

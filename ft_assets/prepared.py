@@ -1,0 +1,33 @@
+"""Tables that several checks of one table read, each made once: ``sql/prepared/``, and ``vectors_of_the_day``.
+
+A file begins with a comment that says what its rows are and ends ``-- reads pair_features, sampled_inputs``; a check that reads
+``through`` it reads these tables too, so that its outcome names the versions that it stands on.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ft_assets import queries
+from ft_assets.parameters import comment_and_body
+from ft_assets.vectors_of_the_day import READS
+
+VECTORS = "vectors_of_the_day"
+
+
+@cache
+def prepared() -> dict[str, tuple[str, ...]]:
+    """What there is to read through: the tables that each is made from, by its name.
+
+    Raises:
+        ValueError: a file does not say what it reads; the message names the file.
+    """
+    files = sorted((queries.sql_root() / "prepared").glob("*.sql"))
+    return {**{path.stem: _reads(path.stem) for path in files}, VECTORS: READS}
+
+
+def _reads(name: str) -> tuple[str, ...]:
+    comment, _ = comment_and_body(queries.read_sql(f"prepared/{name}"))
+    if not comment or not comment[-1].startswith("reads "):
+        raise ValueError(f"sql/prepared/{name}.sql must end its comment with '-- reads <table>, ...'")
+    return tuple(table.strip() for table in comment[-1].removeprefix("reads ").split(","))
