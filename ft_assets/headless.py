@@ -24,6 +24,7 @@ from ft_assets import lineage, schemas
 from ft_assets.checks import Check, checks
 from ft_assets.defs.assets import GPU_POOL, PROGRESS
 from ft_assets.defs.evaluations import VERSION, asset_check_key, evaluation_of
+from ft_assets.defs.open_databases import kept_open
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
 
@@ -71,7 +72,8 @@ def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
         if GPU_POOL not in {limit.name for limit in storage.get_pool_limits()}:
             # The default limit counts only from a pool's second batch of runs on; this one counts at once.
             storage.set_concurrency_slots(GPU_POOL, RUNS_AT_ONCE)
-        yield instance
+        with kept_open(instance):
+            yield instance
 
 
 @contextmanager
