@@ -37,7 +37,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def ingested(tmp_path_factory):
-    return ingested_home(tmp_path_factory.mktemp("ingested") / "home", 4, 15)
+    return ingested_home(tmp_path_factory.mktemp("ingested") / "home", 4, 40)
 
 
 @pytest.fixture(scope="module")
