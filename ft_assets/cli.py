@@ -109,9 +109,15 @@ def pull(home: Home, sources: tuple[str, ...]) -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A run configuration as in the launchpad (YAML); default: config.yaml of the home, if there.",
 )
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 4),
+    envvar="FT_ASSETS_JOBS",
+    help="Days to make at once, each in a process of its own; default: one on a GPU, else what cores and memory allow.",
+)
 @click.pass_obj
 @_told
-def run(home: Home, config: Path | None) -> None:
+def run(home: Home, config: Path | None, jobs: int | None) -> None:
     """Do what the sensors would, until nothing is new.
 
     Exit status 1 if a run or an ERROR check failed, or a landed file could not be read.
@@ -122,7 +128,8 @@ def run(home: Home, config: Path | None) -> None:
 
     began = time.perf_counter()
     with headless.instance_of(home) as instance:
-        done = headless.run_until_nothing_is_new(home, instance, click.echo, None if config is None else read_config(config))
+        given = None if config is None else read_config(config)
+        done = headless.run_until_nothing_is_new(home, instance, click.echo, given, jobs)
         outcomes = headless.check_outcomes(instance)
     click.echo("\n" + table_summary_text(_tables(home, done)))
     click.echo("\n" + check_report_text(outcomes))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from functools import cache
 from pathlib import Path
@@ -9,6 +10,14 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 _held: dict[str, FileLock] = {}
+
+
+def may_have_gpu() -> bool:
+    """Whether torch may see a GPU here: a quick look, which is wrong only where it says yes."""
+    if sys.platform != "linux":
+        return True
+    drivers = ("/dev/nvidiactl", "/dev/dxg", "/dev/kfd")  # of NVIDIA, of Windows' Linux, of AMD
+    return any(Path(driver).exists() for driver in drivers)
 
 
 @cache

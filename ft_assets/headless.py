@@ -6,11 +6,9 @@ The only module beside ``defs/`` that calls Dagster: it is the daemon's part, fo
 from __future__ import annotations
 
 import datetime as dt
-import logging
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,8 +20,12 @@ from filelock import Timeout
 
 from ft_assets import lineage, schemas
 from ft_assets.checks import Check, checks
-from ft_assets.defs.assets import GPU_POOL, PROGRESS
+from ft_assets.day_order import DayOrder, Made, kept
+from ft_assets.defs.assets import GPU_POOL
+from ft_assets.defs.day_runs import Outcome, execute
+from ft_assets.defs.days_at_once import RUNS_AT_ONCE, DayTask, day_of, jobs_at_once, made_at_once, tables_of
 from ft_assets.defs.evaluations import VERSION, asset_check_key, evaluation_of
+from ft_assets.defs.open_databases import kept_open
 from ft_assets.lake import Home
 from ft_assets.reports import CheckOutcome
 
@@ -31,9 +33,6 @@ from ft_assets.reports import CheckOutcome
 WORKSPACE = "load_from:\n  - python_module: {module_name: ft_assets.definitions, location_name: ft_assets}\n"
 # Of Dagster's, what knows of days and outcomes; what it keeps of each run by itself, such as its log, is not asked for.
 DATABASES = ("history/runs.db*", "history/runs/index.db*", "schedules/schedules.db*")
-RUNS_AT_ONCE = 4  # as in dagster.yaml
-WORDLESS_SECONDS = 10.0
-QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass
@@ -71,7 +70,8 @@ def instance_of(home: Home) -> Iterator[dg.DagsterInstance]:
         if GPU_POOL not in {limit.name for limit in storage.get_pool_limits()}:
             # The default limit counts only from a pool's second batch of runs on; this one counts at once.
             storage.set_concurrency_slots(GPU_POOL, RUNS_AT_ONCE)
-        yield instance
+        with kept_open(instance):
+            yield instance
 
 
 @contextmanager
@@ -115,7 +115,11 @@ def prepare_instance(home: Home) -> None:
 
 
 def run_until_nothing_is_new(
-    home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], config: dict[str, Any] | None = None
+    home: Home,
+    instance: dg.DagsterInstance,
+    say: Callable[[str], None],
+    config: dict[str, Any] | None = None,
+    jobs: int | None = None,
 ) -> Pass:
     """Pull what is new in the databases of ``sources.yaml``, ingest what has landed, then make every day that is out of date.
 
@@ -124,6 +128,7 @@ def run_until_nothing_is_new(
         instance: where the runs are recorded.
         say: told what is under way, line by line.
         config: a run configuration to use in place of the home's ``config.yaml``.
+        jobs: days to make at once; by default ``FT_ASSETS_JOBS``, else as many as the machine has cores and memory for.
 
     Raises:
         ValueError: another such pass is at work on the home.
@@ -135,7 +140,11 @@ def run_until_nothing_is_new(
     try:
         with headless_lock(home):
             mark_failed(instance)  # what a killed pass left under way
-            return _pass(home, instance, say, settings)
+            try:
+                return _pass(home, instance, say, settings, jobs)
+            except BaseException:
+                mark_failed(instance)  # of the days that were made at once
+                raise
     except Timeout:
         raise ValueError(f"another ft-assets run is at work on {home.path}; wait for it to end") from None
 
@@ -163,7 +172,9 @@ def nobody_at_work(home: Home) -> Iterator[None]:
         raise ValueError(f"an ft-assets run is at work on {home.path}; wait for it to end") from None
 
 
-def _pass(home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], config: dict[str, Any]) -> Pass:
+def _pass(
+    home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], config: dict[str, Any], jobs: int | None
+) -> Pass:
     from ft_assets.database import pull_all
     from ft_assets.defs import requests
     from ft_assets.defs.gates import failed_gates
@@ -191,101 +202,72 @@ def _pass(home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], 
     elif failed:
         say(f"the log is not sound, so no day is made of it: {', '.join(failed)} failed")
         return done
+    if len(wanted) > 1 and (at_once := min(len(wanted), jobs or jobs_at_once(config))) > 1:
+        for outcome in made_at_once(home, instance, wanted, at_once, say):
+            _note(done, outcome)
+        return done
     for number, request in enumerate(wanted, 1):
-        names = [key.path[-1] for key in request.asset_selection or []]
-        say(f"day {request.partition_key} ({number} of {len(wanted)}): {', '.join(names)}")
+        say(f"{day_of(request, number, len(wanted))}: {', '.join(tables_of(request))}")
         _run(instance, request, done, say)
     return done
 
 
 def _run(instance: dg.DagsterInstance, request: dg.RunRequest, done: Pass, say: Callable[[str], None]) -> bool:
     """Execute one request as the daemon would, but here; whether it ended well."""
+    outcome = execute(job_of(request), instance, request, lambda words: say(f"  {words}"))
+    _note(done, outcome)
+    say(f"  {outcome.words}")
+    return outcome.succeeded
+
+
+def job_of(request: dg.RunRequest) -> dg.JobDefinition:
+    """The job that a request names."""
     from ft_assets.definitions import defs
-    from ft_assets.defs.gates import HEADLESS
 
-    job = defs.resolve_job_def(str(request.job_name))
-    began = time.perf_counter()
-    with told_of_progress(lambda words: say(f"  {words}")):
-        result = job.execute_in_process(
-            run_config={**(request.run_config or {}), **QUIET},
-            instance=instance,
-            partition_key=request.partition_key,
-            asset_selection=list(request.asset_selection) if request.asset_selection else None,
-            tags={**{str(k): str(v) for k, v in request.tags.items()}, HEADLESS: "true"},
-            raise_on_error=False,
-        )
+    return defs.resolve_job_def(str(request.job_name))
+
+
+class DayMaker:
+    """A process that makes days, one at a time, while others make others: the ``Hand`` of a worker.
+
+    Args:
+        tell: takes words on how far a day is, and the tables that have been made of it.
+    """
+
+    def __init__(self, tell: Callable[[Any], None]) -> None:
+        import torch  # noqa: F401 (what a day needs is imported before there is one to make)
+
+        import ft_assets.definitions  # noqa: F401
+
+        self._tell, self._order, self._opened = tell, DayOrder(tell), ExitStack()
+        self._instance: dg.DagsterInstance | None = None
+
+    def do(self, task: DayTask) -> Outcome:
+        """Make a day."""
+        if self._instance is None:
+            self._instance = self._opened.enter_context(instance_of(task.home))
+        self._order.expect(task.to_come)
+        with kept(self._order):
+            return execute(job_of(task.request), self._instance, task.request, self._tell)
+
+    def hear(self, news: Made) -> None:
+        """Another process has made a table of its day."""
+        self._order.hear(news)
+
+    def close(self) -> None:
+        """No day is left."""
+        self._opened.close()
+
+
+def _note(done: Pass, outcome: Outcome) -> None:
+    """Add what came of a run to what the pass did."""
     done.runs += 1
-    _note_failures(result, request.partition_key, done)
-    _note_tables(result, request.partition_key, done)
-    reason = "" if result.success else f": {done.failed[result.run_id]}"
-    say(f"  {'done' if result.success else 'FAILED'} in {time.perf_counter() - began:.1f} s  {_sizes(result)}{reason}")
-    return result.success
-
-
-@contextmanager
-def told_of_progress(say: Callable[[str], None]) -> Iterator[None]:
-    """Hear how far long steps are; what ends within a few seconds has nothing to tell but its end."""
-    began = time.perf_counter()
-
-    class Told(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            if time.perf_counter() - began >= WORDLESS_SECONDS:
-                say(record.getMessage())
-
-    told = Told()
-    level, PROGRESS.propagate = PROGRESS.level, False
-    PROGRESS.addHandler(told)
-    PROGRESS.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        PROGRESS.removeHandler(told)
-        PROGRESS.setLevel(level)
-        PROGRESS.propagate = True
-
-
-def _note_failures(result: dg.ExecuteInProcessResult, day: str | None, done: Pass) -> None:
-    for evaluation in result.get_asset_check_evaluations():
-        if not evaluation.passed and evaluation.severity == dg.AssetCheckSeverity.ERROR:
-            done.failed_checks.append(f"{evaluation.asset_key.path[-1]}.{evaluation.check_name} {day or ''}".strip())
-    if not result.success:
-        done.failed[result.run_id] = "; ".join(_reasons(result)) or "see the run in the UI"
-
-
-def _reasons(result: dg.ExecuteInProcessResult) -> Iterator[str]:
-    for event in result.all_events:
-        error = getattr(event.event_specific_data, "error", None)
-        if event.is_step_failure and error is not None:
-            while error.cause is not None:
-                error = error.cause
-            yield f"{event.step_key}: {error.message.strip()}"
-
-
-def _note_tables(result: dg.ExecuteInProcessResult, day: str | None, done: Pass) -> None:
-    for event in result.all_events:
-        if event.is_step_success and (event.step_key in schemas.TABLES or event.step_key == "ingestion"):
-            days, seconds = done.made.get(str(event.step_key), (set(), 0.0))
-            took = event.step_success_data.duration_ms / 1_000
-            done.made[str(event.step_key)] = (days | ({day} if day else set()), seconds + took)
-
-
-SIZES = {
-    "rows_added": "{name} +{value:,}",
-    "dagster/partition_row_count": "{name} {value:,}",
-    "item_texts_encoded": "item texts encoded {value:,}",
-    "query_texts_encoded": "query texts encoded {value:,}",
-}
-
-
-def _sizes(result: dg.ExecuteInProcessResult) -> str:
-    """The sizes that tell whether a run did what it should, in a line."""
-    parts = []
-    for event in result.get_asset_materialization_events():
-        materialization = event.step_materialization_data.materialization
-        for key, words in SIZES.items():
-            if key in materialization.metadata:
-                parts.append(words.format(name=materialization.asset_key.path[-1], value=materialization.metadata[key].value))
-    return ", ".join(parts)
+    done.failed_checks += outcome.failed_checks
+    if not outcome.succeeded:
+        done.failed[outcome.run_id] = outcome.reason
+    for table, took in outcome.steps.items():
+        days, seconds = done.made.get(table, (set(), 0.0))
+        done.made[table] = (days | ({outcome.day} if outcome.day else set()), seconds + took)
 
 
 def known_days(home: Home, instance: dg.DagsterInstance) -> list[dt.date]:

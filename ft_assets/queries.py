@@ -51,7 +51,10 @@ def read_sql(name: str) -> str:
 def session(tables: Mapping[str, Slice | pa.Table | pa.RecordBatchReader] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """A DuckDB connection in memory that sees the given tables by name, in UTC, and closes at the end."""
     with tempfile.TemporaryDirectory(prefix="ft_assets_duckdb_") as spill:
-        con = duckdb.connect(config={"temp_directory": spill, "memory_limit": os.environ.get("FT_ASSETS_DUCKDB_MEMORY", "4GB")})
+        config = {"temp_directory": spill, "memory_limit": os.environ.get("FT_ASSETS_DUCKDB_MEMORY", "4GB")}
+        if threads := os.environ.get("FT_ASSETS_DUCKDB_THREADS"):
+            config["threads"] = threads
+        con = duckdb.connect(config=config)
         try:
             con.execute("set timezone = 'UTC'")
             con.execute("set enable_progress_bar = false")

@@ -24,6 +24,7 @@ import dagster as dg
 import yaml
 
 from ft_assets import headless, lineage
+from ft_assets.defs import day_runs
 from ft_assets.defs.assets import DAILY_ASSETS, ingestion
 from ft_assets.defs.partitions import SESSION_DATE
 from ft_assets.defs.requests import FEATURES_JOB, UNFINISHED, ingestion_request
@@ -58,7 +59,7 @@ def ingested_home(path: Path, days: int, sessions: int) -> Home:
         request = ingestion_request(home, {})
         assert request is not None
         job = defs.resolve_job_def(str(request.job_name))
-        config = {**(request.run_config or {}), **headless.QUIET}
+        config = {**(request.run_config or {}), **day_runs.QUIET}
         assert job.execute_in_process(run_config=config, instance=instance, tags=dict(request.tags)).success
     return home
 
@@ -91,7 +92,7 @@ def one_by_one(home: Home, path: Path) -> Home:
                 partition_key=day,
                 resources=resources,
                 instance=instance,
-                run_config=headless.QUIET,
+                run_config=day_runs.QUIET,
             ).success
     return copy
 

@@ -11,6 +11,7 @@ from ft_assets.lake import Home
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+os.environ.setdefault("FT_ASSETS_JOBS", "1")  # what a test replaces is replaced in its own process
 
 collect_ignore = ["counted_definitions.py"]  # a code location, which run processes load with their own environment
 

@@ -4,6 +4,7 @@ import dagster as dg
 import pytest
 
 from ft_assets import engine, headless
+from ft_assets.defs import day_runs
 from ft_assets.defs.assets import PROGRESS
 from ft_assets.defs.gates import headless_lock
 from ft_assets.reports import Report, report_junit
@@ -99,11 +100,11 @@ def test_a_day_that_failed_a_blocking_check_is_not_built_on_by_the_next_pass(lan
 
 def test_long_steps_are_told_of_and_short_ones_are_not(monkeypatch):
     heard: list[str] = []
-    with headless.told_of_progress(heard.append):
+    with day_runs.told_of_progress(heard.append):
         PROGRESS.info("encoded 1 of 2 texts")
     assert heard == [], "it ended before there was anything to wait for"
-    monkeypatch.setattr(headless, "WORDLESS_SECONDS", 0.0)
-    with headless.told_of_progress(heard.append):
+    monkeypatch.setattr(day_runs, "WORDLESS_SECONDS", 0.0)
+    with day_runs.told_of_progress(heard.append):
         PROGRESS.info("encoded 2 of 2 texts")
     PROGRESS.info("after the run")
     assert heard == ["encoded 2 of 2 texts"]

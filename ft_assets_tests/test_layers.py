@@ -42,6 +42,7 @@ ORDER = [
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
     *("device_memory", "devices", "token_batches", "encoder_contract", "hashing_encoder"),
     *("half_encoder", "sentence_encoder", "encoders"),
+    *("workers", "day_order"),
     *("joining", "day_vectors", "packing", "claims", "new_vectors", "text_encoding"),
     *("engine", "shards", "on_ray", "flags", "training_data", "fine_tuning"),
     *("report_words", "measuring", "sample_rows", "statistics", "histograms"),
@@ -62,7 +63,7 @@ ORDER = [
     *("alerts", "alert_webhook", "alert_settings", "alert_events", "alert_delivery"),
     *("defs.partitions", "defs.config", "defs.metadata", "defs.catalog", "defs.resources", "defs.settings", "defs.assets"),
     *("defs.evaluations", "defs.checks", "defs.requests", "defs.gates", "defs.pulls", "defs.sensors", "defs.alerts"),
-    *("defs.executors", "defs"),
+    *("defs.executors", "defs.open_databases", "defs.day_runs", "defs.days_at_once", "defs"),
     *("definitions", "headless", "cli"),
 ]
 DAGSTER = {"defs", "definitions", "headless"}

@@ -13,7 +13,7 @@ from deltalake import write_deltalake
 
 from ft_assets import cli, headless
 from ft_assets.definitions import defs
-from ft_assets.defs import requests, settings
+from ft_assets.defs import day_runs, requests, settings
 from ft_assets.lake import Home
 from ft_assets.simulate import simulate
 
@@ -58,7 +58,7 @@ def reported(home, *arguments):
 def materialized(home, table, day, ops=None, **selection):
     """A run of one table, as the UI launches it."""
     job = defs.resolve_job_def("features_job").get_subset(asset_selection={dg.AssetKey(table)}, **selection)
-    config = {"ops": ops or {}, **headless.QUIET}
+    config = {"ops": ops or {}, **day_runs.QUIET}
     if table == "pair_features":
         config["resources"] = SMALL
     with headless.instance_of(home) as instance:

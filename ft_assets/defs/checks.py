@@ -11,7 +11,7 @@ from typing import Any
 
 import dagster as dg
 
-from ft_assets import lineage, schemas
+from ft_assets import day_order, lineage, schemas
 from ft_assets.checks import Check, StoredTable, checks, thresholds
 from ft_assets.defs import partitions
 from ft_assets.defs.config import ChecksConfig
@@ -54,11 +54,19 @@ def _checks_of(table: schemas.Table) -> dg.AssetChecksDefinition:
             yield from _every_day(context.instance, home.lake, table, chosen, set_)
             return
         day = partitions.day(context.partition_key) if table.daily else None
+        if day:
+            day_order.reached(table.name, day, _days_before(chosen))
         with StoredTable(home.lake, table.name, day) as stored:
             for check in chosen:
                 yield result(stored.run(check, set_.get(check.name)))
 
     return run
+
+
+def _days_before(chosen: Sequence[Check]) -> dict[str, int]:
+    """How many days before its own some checks look at, by table."""
+    views = [view for check in chosen for view in check.views if view.days_before]
+    return {view.table: max(other.days_before for other in views if other.table == view.table) for view in views}
 
 
 def _every_day(

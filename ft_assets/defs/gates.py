@@ -5,6 +5,8 @@ ingested tables stop them here. A check that never ran on the newest versions of
 was killed, or rows were repaired by hand) is run now, and its outcome recorded like any other.
 """
 
+from collections.abc import Mapping
+
 import dagster as dg
 from filelock import FileLock, Timeout
 
@@ -60,7 +62,13 @@ def end_dead_runs(home: Home, instance: dg.DagsterInstance) -> None:
         return
 
 
-def mark_failed(instance: dg.DagsterInstance) -> None:
-    """Mark every unfinished headless run as failed; only for who holds the lock."""
-    for run in instance.get_runs(dg.RunsFilter(tags={HEADLESS: "true"}, statuses=UNFINISHED)):
+def mark_failed(instance: dg.DagsterInstance, tags: Mapping[str, str] | None = None) -> list[str]:
+    """Mark every unfinished headless run as failed, or those with such tags; only for who holds the lock.
+
+    Returns:
+        Their ids.
+    """
+    runs = instance.get_runs(dg.RunsFilter(tags={**(tags or {}), HEADLESS: "true"}, statuses=UNFINISHED))
+    for run in runs:
         instance.report_run_failed(run, "the ft-assets run that executed it ended without finishing it")
+    return [run.run_id for run in runs]
