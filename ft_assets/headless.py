@@ -23,7 +23,15 @@ from ft_assets.checks import Check, checks
 from ft_assets.day_order import DayOrder, Made, kept
 from ft_assets.defs.assets import GPU_POOL
 from ft_assets.defs.day_runs import Outcome, execute
-from ft_assets.defs.days_at_once import RUNS_AT_ONCE, DayTask, day_of, jobs_at_once, made_at_once, tables_of
+from ft_assets.defs.days_at_once import (
+    RUNS_AT_ONCE,
+    DayTask,
+    day_of,
+    jobs_at_once,
+    made_at_once,
+    tables_of,
+    take_all_cores,
+)
 from ft_assets.defs.evaluations import VERSION, asset_check_key, evaluation_of
 from ft_assets.defs.open_databases import kept_open
 from ft_assets.lake import Home
@@ -247,6 +255,8 @@ class DayMaker:
         if self._instance is None:
             self._instance = self._opened.enter_context(instance_of(task.home))
         self._order.expect(task.to_come)
+        if task.is_last:
+            take_all_cores()
         with kept(self._order):
             return execute(job_of(task.request), self._instance, task.request, self._tell)
 

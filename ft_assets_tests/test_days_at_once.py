@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ft_assets import headless
+from ft_assets import headless, queries
 from ft_assets.checks import StoredTable, checks
 from ft_assets.defs import days_at_once
 from ft_assets.defs.evaluations import asset_check_key, evaluation_of
@@ -192,3 +192,29 @@ def test_how_many_at_once_follows_the_machine_and_who_says_so(monkeypatch):
     monkeypatch.setenv(days_at_once.JOBS, "many")
     with pytest.raises(ValueError, match="FT_ASSETS_JOBS must be a number from 1 to 4, got 'many'"):
         jobs(1, 1_000)
+
+
+def test_days_share_the_cores_and_the_last_one_has_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FT_ASSETS_DUCKDB_THREADS", "FT_ASSETS_DUCKDB_MEMORY", "OMP_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(days_at_once, "cores", lambda: 8)
+    share = days_at_once.environment_of(4)
+    assert (share["FT_ASSETS_DUCKDB_THREADS"], share["OMP_NUM_THREADS"], share["FT_ASSETS_DUCKDB_MEMORY"]) == (
+        "2",
+        "2",
+        "1024MiB",
+    )
+    for name, value in share.items():
+        monkeypatch.setenv(name, value)
+    days_at_once.take_all_cores()
+    with queries.session() as con:
+        assert con.sql("select current_setting('threads')").fetchall() == [(8,)]
+
+
+def test_threads_that_somebody_has_set_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FT_ASSETS_DUCKDB_THREADS", "1")
+    for name, value in days_at_once.environment_of(2).items():
+        monkeypatch.setenv(name, value)
+    days_at_once.take_all_cores()
+    with queries.session() as con:
+        assert con.sql("select current_setting('threads')").fetchall() == [(1,)]

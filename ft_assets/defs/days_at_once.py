@@ -25,6 +25,8 @@ RUNS_AT_ONCE = 4  # as in dagster.yaml
 MIB_A_DAY = 2_048  # what a day of 142,857 sessions takes at its highest, and some
 DUCKDB_MIB = 4_096  # of one process, as in queries.session
 JOBS = "FT_ASSETS_JOBS"
+THREADS = "FT_ASSETS_DUCKDB_THREADS"  # read by every connection anew
+SHARED = "FT_ASSETS_THREADS_ARE_SHARED"  # a worker's threads are its share of the cores, not what somebody has set
 MAKER = "ft_assets.headless:DayMaker"
 
 
@@ -36,11 +38,13 @@ class DayTask:
         home: where.
         request: what to run.
         to_come: tables of other days that are still to be made, by day.
+        is_last: whether no day waits behind it: it will have the machine to itself.
     """
 
     home: Home
     request: dg.RunRequest
     to_come: Mapping[dt.date, Collection[str]]
+    is_last: bool = False
 
 
 def jobs_at_once(config: Mapping[str, Any]) -> int:
@@ -91,9 +95,18 @@ def environment_of(at_once: int) -> dict[str, str]:
     threads = str(max(1, cores() // at_once))
     shares = {
         "FT_ASSETS_DUCKDB_MEMORY": f"{DUCKDB_MIB // at_once}MiB",
-        **dict.fromkeys(("FT_ASSETS_DUCKDB_THREADS", "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "TOKIO_WORKER_THREADS"), threads),
+        **dict.fromkeys((THREADS, "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "TOKIO_WORKER_THREADS"), threads),
+        SHARED: "true",
     }
+    if THREADS in os.environ:
+        del shares[SHARED]
     return {name: value for name, value in shares.items() if name not in os.environ}
+
+
+def take_all_cores() -> None:
+    """Let this process, a worker, query on all cores: no day waits any more."""
+    if SHARED in os.environ:
+        os.environ[THREADS] = str(cores())
 
 
 def tables_of(request: dg.RunRequest) -> list[str]:
@@ -155,7 +168,8 @@ class _Making:
         request = self.wanted[number]
         self.under_way[worker], self.began[number] = number, time.perf_counter()
         self.say(f"{day_of(request, number + 1, len(self.wanted))}: {', '.join(tables_of(request))}")
-        worker.do(DayTask(self.home, request, {day: set(tables) for day, tables in self.to_come.items()}))
+        to_come = {day: set(tables) for day, tables in self.to_come.items()}
+        worker.do(DayTask(self.home, request, to_come, is_last=len(self.began) == len(self.wanted)))
 
     def hear(self, worker: Worker, kind: str, what: Any) -> None:
         """Take note of what a worker says."""

@@ -19,6 +19,8 @@ from dagster._core.storage.event_log.sqlite.sqlite_event_log import SqliteEventL
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 
+# Of Dagster's own: a version without them opens its databases as it does.
+PRIVATE = ("_connect", "_initialized_dbs", "_db_lock", "conn_string_for_shard")
 OPEN = 6  # databases at once: each run has its own, and those of the runs before are closed
 
 
@@ -29,10 +31,10 @@ def kept_open(instance: dg.DagsterInstance) -> Iterator[None]:
     events, runs = instance.event_log_storage, instance.run_storage
     changed: list[tuple[Any, str]] = []
     try:
-        if type(events) is SqliteEventLogStorage:
+        if type(events) is SqliteEventLogStorage and all(hasattr(events, name) for name in PRIVATE):
             _replace(changed, events, "_connect", _of_events(events, databases))
             _replace(changed, events, "has_table", _remembered(events.has_table))
-        if type(runs) is SqliteRunStorage:
+        if type(runs) is SqliteRunStorage and hasattr(runs, "_conn_string"):
             url = runs._conn_string
             _replace(changed, runs, "connect", lambda: databases.transaction(url))
         yield
