@@ -32,16 +32,22 @@ class DayOrder:
     def __init__(self, tell: Callable[[Made], None]) -> None:
         self._tell = tell
         self._to_come: dict[dt.date, set[str]] = {}
+        self._heard: set[Made] = set()
         self._changed = threading.Condition()
 
     def expect(self, to_come: Mapping[dt.date, Collection[str]]) -> None:
-        """Tables that are to be made, by day."""
+        """Tables that are to be made, by day, less what has been heard of: news may overtake a task that waits to be begun."""
         with self._changed:
-            self._to_come = {day: set(tables) for day, tables in to_come.items()}
+            self._to_come = {
+                day: {table for table in tables if Made(day, table) not in self._heard}
+                for day, tables in to_come.items()
+                if Made(day) not in self._heard
+            }
 
     def hear(self, made: Made) -> None:
         """Wait for it no longer."""
         with self._changed:
+            self._heard.add(made)
             if made.table is None:
                 self._to_come.pop(made.day, None)
             else:

@@ -60,3 +60,15 @@ def test_what_looks_at_no_day_before_waits_for_none_and_is_told_of():
         day_order.reached("pairs", DAYS[9], {})
     day_order.reached("inputs", DAYS[9], {"inputs": 7})  # nobody keeps an order
     assert told == [Made(DAYS[9], "pairs")]
+
+
+@pytest.mark.parametrize("news", [Made(DAYS[8], "inputs"), Made(DAYS[8])])
+def test_news_that_overtakes_the_task_is_not_forgotten(news):
+    """A task waits in a worker while others go on: what they make meanwhile is heard before the task is begun."""
+    order = DayOrder(lambda made: None)
+    order.hear(news)
+    order.expect({DAYS[8]: {"inputs"}, DAYS[9]: {"inputs"}})
+    step = threading.Thread(target=order.reached, args=("inputs", DAYS[9], {"inputs": 7}), daemon=True)
+    step.start()
+    step.join(5)
+    assert not step.is_alive()
