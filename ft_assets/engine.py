@@ -59,7 +59,7 @@ __all__ = [
 ]
 
 SESSIONS_PER_BATCH = 16_384
-PAIRINGS = pa.array(["session", "irrelevant"])
+PAIRINGS = ("session", "irrelevant")
 HASHES_KEPT = 1_000_000  # of object ids: some 100 MB
 SESSIONS_PER_JOIN = 16_384  # each batch looks its items up in all of the day
 IN_FLIGHT = 1  # batches that a GPU works on while the next is packed
@@ -490,7 +490,7 @@ def _pair_rows(
         "target": np.full(count, target, dtype=np.int8),
         "positive_confidence": numbers[2],
         "negative_confidence": numbers[3],
-        "pairing": _coded(PAIRINGS, pairs.irrelevant.numpy().astype(np.int8)),
+        "pairing": _coded(pa.array(PAIRINGS), pairs.irrelevant.numpy().astype(np.int8)),
     }
     return pa.RecordBatch.from_arrays(
         [pa.array(columns[name]) for name in PAIR_FEATURES.column_names], PAIR_FEATURES.column_names
