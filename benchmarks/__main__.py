@@ -13,6 +13,7 @@ import torch
 
 from benchmarks import extractor, ingestion, pipeline, steps, vectors
 
+HISTORY = Path(__file__).with_name("history.md")
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 LIBRARIES = ("torch", "pyarrow", "duckdb", "deltalake", "dagster", "sentence-transformers", "numpy")
 
@@ -61,7 +62,7 @@ def main() -> None:
         for part in (extractor, ingestion, vectors, steps, pipeline):
             part.main()
     if not extractor.SMALL:
-        PAGE.write_text(page.getvalue().rstrip() + "\n", encoding="utf-8")
+        PAGE.write_text(page.getvalue().rstrip() + "\n\n" + HISTORY.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 if __name__ == "__main__":
