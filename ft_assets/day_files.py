@@ -70,16 +70,11 @@ def write_day(root: pafs.FileSystem, table: Table, day: dt.date, batches: Iterab
                 files[-1] = _action(path, day, in_file, size)
                 rows += in_file
     except BaseException:
-        remove_files(root, table, files)
+        for file in files:  # nobody has committed them
+            with suppress(OSError):
+                root.delete_file(f"{table.name}/{file.path}")
         raise
     return WrittenDay(tuple(files), rows)
-
-
-def remove_files(root: pafs.FileSystem, table: Table, files: Iterable[AddAction]) -> None:
-    """Take files away that will not be committed; one that is not there is no fault."""
-    for file in files:
-        with suppress(OSError):
-            root.delete_file(f"{table.name}/{file.path}")
 
 
 def as_stored(batch: pa.RecordBatch, table: Table) -> pa.Table:

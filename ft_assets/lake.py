@@ -28,7 +28,7 @@ import pyarrow.fs as pafs
 from deltalake import ColumnProperties, CommitProperties, DeltaTable, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
-from ft_assets.day_files import remove_files, write_day
+from ft_assets.day_files import write_day
 from ft_assets.feeding import Feed
 from ft_assets.schemas import TEXT_VECTORS, Table, table_named
 
@@ -368,11 +368,17 @@ class Lake:
         table = table_named(name)
         _check_by_day(table, day)
         self.open(name)  # made before the first row is written
-        root = self.filesystem()
-        written = write_day(root, table, day, batches())
+        written = write_day(self.filesystem(), table, day, batches())
+        paths = {file.path for file in written.files}
+        tried = False
 
         def commit() -> Commit:
+            nonlocal tried
             delta = self.open(name)
+            # A commit that was told to have failed may have been made all the same (a broken connection).
+            if tried and paths and paths <= set(pa.table(delta.get_add_actions(flatten=True))["path"].to_pylist()):
+                return Commit(int(delta.version()), written.rows)
+            tried = True
             delta.create_write_transaction(
                 list(written.files),
                 mode="overwrite",
@@ -383,11 +389,8 @@ class Lake:
             )
             return Commit(int(delta.version()) + 1, written.rows)  # it is the next version, or no commit at all
 
-        try:
-            return retried(commit)
-        except BaseException:
-            remove_files(root, table, written.files)
-            raise
+        # What goes wrong here does not say whether the files count: they stay, and vacuum removes those that do not.
+        return retried(commit)
 
     def append_once(
         self,

@@ -10,6 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import CommitFailedError
 
 from ft_assets import day_files
 from ft_assets.lake import Lake
@@ -175,6 +177,30 @@ def test_a_commit_that_lost_is_made_again_of_the_same_files(tmp_path: Path, monk
     assert [len(stored(lake, day)) for day in lake.days("pair_features")] == [7, 1, 1]
     in_log = {Path(uri.removeprefix("file://")) for uri in lake.slice("pair_features").file_uris()}
     assert len(in_log) == 3
+
+
+@pytest.mark.parametrize("error", [CommitFailedError("said to have failed"), OSError("connection lost"), KeyboardInterrupt()])
+def test_a_commit_that_was_made_and_told_to_have_failed_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    lake, made = make_lake(tmp_path), []
+    replace(lake, pairs(0, 2))
+    through = DeltaTable.create_write_transaction
+
+    def made_and_failed(delta: DeltaTable, *given: object, **named: object) -> None:
+        through(delta, *given, **named)  # type: ignore[arg-type]
+        made.append(1)
+        if len(made) == 1:
+            raise error
+
+    monkeypatch.setattr(DeltaTable, "create_write_transaction", made_and_failed)
+    if isinstance(error, CommitFailedError):
+        assert lake.replace_day("pair_features", DAY, lambda: [pairs(0, 7)], {}).rows == 7
+    else:
+        with pytest.raises(type(error)):
+            replace(lake, pairs(0, 7))
+    assert made == [1]
+    assert len(stored(lake)) == 7, "the files that count are there"
 
 
 def test_numbers_come_back_to_the_last_bit(tmp_path: Path) -> None:
