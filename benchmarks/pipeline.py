@@ -182,12 +182,14 @@ def _steps(instance: dg.DagsterInstance) -> tuple[dict[str, list[float]], float,
     return dict(found), between, encoded
 
 
+def row(name: str, cells: list[str]) -> str:
+    """A row of a table in Markdown."""
+    return f"| {name} | " + " | ".join(cells) + " |"
+
+
 def tables(found: dict[int, dict[str, Any]]) -> Iterator[str]:
     """A column for each size."""
     sizes = list(found)
-
-    def row(name: str, cells: list[str]) -> str:
-        return f"| {name} | " + " | ".join(cells) + " |"
 
     def of_steps(name: str) -> list[float]:
         return [sum(found[size]["steps"].get(name, [])) for size in sizes]

@@ -22,7 +22,7 @@ from deltalake import write_deltalake
 
 from benchmarks.extractor import SMALL, peak_memory
 from benchmarks.ingestion import write_log
-from benchmarks.pipeline import ENCODER, fill_vectors, write_items
+from benchmarks.pipeline import ENCODER, fill_vectors, row, write_items
 from benchmarks.vectors import timed
 from ft_assets import engine
 from ft_assets.day_files import write_day
@@ -98,7 +98,7 @@ def measure(sessions: int) -> dict[str, Any]:
 
 def _best(work: Callable[[], int]) -> dict[str, float]:
     turns = [timed(work) for _ in range(TURNS + 1)][1:]
-    return {"seconds": min(t[0] for t in turns), "cpu": min(t[1] for t in turns), "rows": turns[0][2]}
+    return {"seconds": min(t[0] for t in turns), "cpu": min(t[1] for t in turns)}
 
 
 def _drained(batches: Any) -> int:
@@ -136,9 +136,6 @@ def _written_by_delta(tables: list[pa.Table], path: str) -> int:
 def tables(found: dict[int, dict[str, Any]]) -> Iterator[str]:
     """A column for each day."""
     days = list(found.values())
-
-    def row(name: str, cells: list[str]) -> str:
-        return f"| {name} | " + " | ".join(cells) + " |"
 
     def of(part: str) -> list[str]:
         return [f"{day['parts'][part]['seconds']:.2f} ({day['parts'][part]['cpu']:.2f})" for day in days]

@@ -19,6 +19,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
+from ft_assets.feeding import check_columns
 from ft_assets.prefetch import prefetched
 from ft_assets.schemas import Table
 
@@ -83,8 +84,7 @@ def as_stored(batch: pa.RecordBatch, table: Table) -> pa.Table:
     Raises:
         ValueError: a column is missing, one is too many, or a value does not fit its type.
     """
-    if set(batch.schema.names) != set(table.column_names):
-        raise ValueError(f"{table.name} has the columns {table.column_names}, got {batch.schema.names}")
+    check_columns(batch, table)
     fields, columns = [], []
     for field in table.schema:
         if field.name in table.partition_by:

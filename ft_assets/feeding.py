@@ -108,9 +108,18 @@ def conform(batch: pa.RecordBatch, table: Table) -> pa.RecordBatch:
     Raises:
         ValueError: a column is missing, one is too many, or a value does not fit its type.
     """
-    if set(batch.schema.names) != set(table.column_names):
-        raise ValueError(f"{table.name} has the columns {table.column_names}, got {batch.schema.names}")
+    check_columns(batch, table)
     try:
         return batch.select(table.column_names).cast(table.schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise ValueError(f"rows do not fit {table.name}: {error}") from error
+
+
+def check_columns(batch: pa.RecordBatch, table: Table) -> None:
+    """Hold a batch to the table's columns, in any order.
+
+    Raises:
+        ValueError: a column is missing, or one is too many.
+    """
+    if set(batch.schema.names) != set(table.column_names):
+        raise ValueError(f"{table.name} has the columns {table.column_names}, got {batch.schema.names}")

@@ -96,10 +96,9 @@ def environment_of(at_once: int) -> dict[str, str]:
     shares = {
         "FT_ASSETS_DUCKDB_MEMORY": f"{DUCKDB_MIB // at_once}MiB",
         **dict.fromkeys((THREADS, "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "TOKIO_WORKER_THREADS"), threads),
-        SHARED: "true",
     }
-    if THREADS in os.environ:
-        del shares[SHARED]
+    if THREADS not in os.environ:
+        shares[SHARED] = "true"
     return {name: value for name, value in shares.items() if name not in os.environ}
 
 
