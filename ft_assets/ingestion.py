@@ -190,7 +190,7 @@ class _Ingestion:
         self.contents: dict[int, str] = {}
 
     def run(self) -> None:
-        with queries.session(self.read) as con:
+        with queries.session(self.read, is_alone=True) as con:
             self._prepare(con)
             self._read_files(con)
             copies = self._name_files(con)

@@ -2,14 +2,19 @@
 
 A query names tables as the lake does. A parameter is written ``$name`` and bound, never pasted. Result rows stream:
 memory is bounded by the batch and by DuckDB's own limit, beyond which it spills to a temporary folder.
+
+A day opens some forty sessions, and to open a database costs DuckDB more than to answer a small query. So the sessions of a
+process share one database in memory, each with a connection and a schema of its own: none sees what another makes.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -47,26 +52,108 @@ def read_sql(name: str) -> str:
     return (sql_root() / f"{name}.sql").read_text(encoding="utf-8")
 
 
-@contextmanager
-def session(tables: Mapping[str, Slice | pa.Table | pa.RecordBatchReader] | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB connection in memory that sees the given tables by name, in UTC, and closes at the end."""
-    with tempfile.TemporaryDirectory(prefix="ft_assets_duckdb_") as spill:
-        config = {"temp_directory": spill, "memory_limit": os.environ.get("FT_ASSETS_DUCKDB_MEMORY", "4GB")}
-        if threads := os.environ.get("FT_ASSETS_DUCKDB_THREADS"):
-            config["threads"] = threads
-        con = duckdb.connect(config=config)
+class _Database:
+    """A database in memory with our macros, under the limits that the environment says."""
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self._spill = tempfile.TemporaryDirectory(prefix="ft_assets_duckdb_")
+        self._limits = _limits()
+        # What was read of files is the system's to keep: a database lives as long as its process.
+        set_ = {"temp_directory": self._spill.name, "enable_external_file_cache": "false", **self._limits}
+        self._con = duckdb.connect(config=set_)
+        self._con.execute(read_sql("macros"))
+        self._numbers = itertools.count(1)
+
+    def limit(self) -> None:
+        """Keep to the limits that the environment says now."""
+        if (limits := _limits()) != self._limits:
+            for name in self._limits.keys() | limits.keys():
+                self._con.execute(f"set {name} = '{limits[name]}'" if name in limits else f"reset {name}")
+            self._limits = limits
+
+    @contextmanager
+    def connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One more connection, in UTC, whose tables and views go with it."""
+        con, schema = self._con.cursor(), f"session_{next(self._numbers)}"
         try:
+            con.execute(f"create schema {schema}")
+            con.execute(f"set search_path = '{schema},main'")
             con.execute("set timezone = 'UTC'")
             con.execute("set enable_progress_bar = false")
-            con.execute(read_sql("macros"))
+            yield con
+        finally:
+            con.close()  # whatever it was doing
+            with suppress(duckdb.FatalException, duckdb.InternalException), self._con.cursor() as last:  # it may be lost
+                last.execute(f"drop schema if exists {schema} cascade")
+                # Said again, it has the memory handed back that the tables took: else the process would keep it.
+                last.execute(f"set memory_limit = '{self._limits['memory_limit']}'")
+
+    def close(self) -> None:
+        """Let go of all that it holds."""
+        self._con.close()
+        self._spill.cleanup()
+
+
+def _limits() -> dict[str, str]:
+    limits = {"memory_limit": os.environ.get("FT_ASSETS_DUCKDB_MEMORY", "4GB")}
+    if threads := os.environ.get("FT_ASSETS_DUCKDB_THREADS"):
+        limits["threads"] = threads
+    return limits
+
+
+class _Shared:
+    """The database that the sessions of this process share."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._database: _Database | None = None
+
+    def database(self) -> _Database:
+        """It, under the limits of now; opened where there is none."""
+        with self._lock:
+            if self._database is None or self._database.process != os.getpid():  # a forked process has none of its threads
+                self._database = _Database()
+            self._database.limit()
+            return self._database
+
+    def give_up(self, database: _Database) -> None:
+        """Open another one for who comes next: after a fatal error a database answers nothing any more."""
+        with self._lock:
+            if self._database is database:
+                self._database = None
+
+
+_shared = _Shared()
+
+
+@contextmanager
+def session(
+    tables: Mapping[str, Slice | pa.Table | pa.RecordBatchReader] | None = None, *, is_alone: bool = False
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB connection in memory that sees the given tables by name, in UTC, and closes at the end.
+
+    Args:
+        tables: by name.
+        is_alone: give it a database of its own: it may set there what holds for a whole database.
+    """
+    with ExitStack() as opened:
+        if is_alone:
+            database = _Database()
+            opened.callback(database.close)
+        else:
+            database = _shared.database()
+        con = opened.enter_context(database.connection())
+        try:
             for name, table in (tables or {}).items():
                 if isinstance(table, Slice):
                     table.create_view(con, name)
                 else:
                     con.register(name, table)
             yield con
-        finally:
-            con.close()
+        except (duckdb.FatalException, duckdb.InternalException):
+            _shared.give_up(database)
+            raise
 
 
 def query(con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyRelation:

@@ -180,3 +180,80 @@ def test_a_repeat_is_a_value_twice_in_a_list_of_any_length() -> None:
     with queries.session({"listed": listed}) as con:
         found = con.sql("select coalesce(has_repeats(words), false) from listed order by place").fetchall()
     assert [value for (value,) in found] == wanted
+
+
+def others_of(con: duckdb.DuckDBPyConnection) -> list[tuple[Any, ...]]:
+    """What a database holds that is not this session's own: schemas, and their tables and views."""
+    query = """
+        select schema_name, table_name
+        from duckdb_schemas() left join information_schema.tables on schema_name = table_schema
+        where schema_name like 'session%' and schema_name <> current_schema()
+        order by all
+    """
+    found: list[tuple[Any, ...]] = con.sql(query).fetchall()
+    return found
+
+
+def test_sessions_within_each_other_see_only_what_is_theirs() -> None:
+    with queries.session({"t": pa.table({"a": [1]})}) as outer:
+        outer.sql("select a + 10 as b from t").create("u")
+        outer.execute("create temp table v as select 5 as c; set variable w = 7")
+        with queries.session({"t": pa.table({"a": [2]})}) as inner:
+            inner.sql("select a + 20 as b from t").create("u")
+            assert inner.sql("select a, b, getvariable('w') from t, u").fetchall() == [(2, 22, None)]
+            with pytest.raises(duckdb.CatalogException, match="v"):
+                inner.sql("from v")
+        assert outer.sql("select a, b, c, getvariable('w') from t, u, v").fetchall() == [(1, 11, 5, 7)]
+
+
+@pytest.mark.parametrize("is_alone", [False, True])
+def test_what_a_session_made_is_gone_with_it_also_where_it_failed(*, is_alone: bool) -> None:
+    with queries.session() as con:
+        before = others_of(con)
+    for problem in (None, ValueError("of the caller")):
+        with ExitStack() as caught:
+            if problem:
+                caught.enter_context(pytest.raises(ValueError, match="of the caller"))
+            with queries.session({"t": pa.table({"a": [1]})}, is_alone=is_alone) as con:
+                con.sql("from range(100_000) as r(a)").create("u")
+                con.sql("select a from u").create_view("v")
+                assert con.sql("select count(*) from v").to_arrow_reader(10).read_next_batch().num_rows == 1  # left open
+                if problem:
+                    raise problem
+        with queries.session() as con:
+            assert others_of(con) == before
+
+
+def test_a_session_keeps_to_the_limits_that_are_set_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    def limits() -> tuple[str, int]:
+        with queries.session() as con:
+            found: tuple[str, int] = con.sql("select current_setting('memory_limit'), current_setting('threads')").fetchall()[0]
+            return found
+
+    monkeypatch.delenv("FT_ASSETS_DUCKDB_THREADS", raising=False)
+    before = limits()
+    monkeypatch.setenv("FT_ASSETS_DUCKDB_MEMORY", "1GiB")
+    monkeypatch.setenv("FT_ASSETS_DUCKDB_THREADS", "3")
+    assert limits() == ("1.0 GiB", 3)
+    monkeypatch.delenv("FT_ASSETS_DUCKDB_MEMORY")
+    monkeypatch.delenv("FT_ASSETS_DUCKDB_THREADS")
+    assert limits() == before
+
+
+def test_behind_a_fatal_error_comes_another_database() -> None:
+    def fails() -> None:
+        with queries.session() as con:
+            con.execute("create macro main.marked() as 1")
+            raise duckdb.FatalException("the database has been invalidated")
+
+    with pytest.raises(duckdb.FatalException):
+        fails()
+    with queries.session() as con, pytest.raises(duckdb.CatalogException, match="marked"):
+        con.sql("select marked()")
+
+
+def test_a_session_alone_may_set_what_holds_for_a_database() -> None:
+    with queries.session(is_alone=True) as con:
+        con.execute("set preserve_insertion_order = false")
+        with queries.session() as other:
+            assert other.sql("select current_setting('preserve_insertion_order')").fetchall() == [(True,)]
