@@ -26,6 +26,7 @@ from ft_assets.defs.day_runs import Outcome, execute
 from ft_assets.defs.days_at_once import (
     RUNS_AT_ONCE,
     DayTask,
+    DayWorkers,
     day_of,
     jobs_at_once,
     made_at_once,
@@ -184,40 +185,69 @@ def _pass(
     home: Home, instance: dg.DagsterInstance, say: Callable[[str], None], config: dict[str, Any], jobs: int | None
 ) -> Pass:
     from ft_assets.database import pull_all
-    from ft_assets.defs import requests
-    from ft_assets.defs.gates import failed_gates
     from ft_assets.sources import read_sources
 
     done = Pass(pull_problems=pull_all(read_sources(home.path), home.lake, home.landing, say))
-    asked: set[str] = set()
-    while (request := requests.ingestion_request(home, config, leave=asked)) is not None:
-        files = request.run_config["ops"]["ingestion"]["config"]["files"]
-        say(f"ingesting {len(files)} landed {'file' if len(files) == 1 else 'files'}" if files else "finishing an ingestion")
-        if not _run(instance, request, done, say):
-            return done
-        asked.update(files)
-    done.left = [name for name in requests.left_files(home) if name in asked]
-    if done.left:
-        named = ", ".join(done.left[:5])
-        say(f"left for the next time: {len(done.left)} landed files cannot be read as they are ({named}); their run says why")
-    days = lineage.affected_days(home.lake)
-    wanted = requests.day_requests(home, instance, days, config)
-    instance.add_dynamic_partitions("session_date", [day.isoformat() for day in days])
-    failed = failed_gates(home, instance) if days else []  # also where no day waits: rows may have been changed by hand
-    done.failed_checks += failed
-    if not wanted:
-        say(f"nothing is new: {len(days)} {'day is' if len(days) == 1 else 'days are'} up to date")
-    elif failed:
-        say(f"the log is not sound, so no day is made of it: {', '.join(failed)} failed")
-        return done
-    if len(wanted) > 1 and (at_once := min(len(wanted), jobs or jobs_at_once(config))) > 1:
-        for outcome in made_at_once(home, instance, wanted, at_once, say):
-            _note(done, outcome)
-        return done
-    for number, request in enumerate(wanted, 1):
-        say(f"{day_of(request, number, len(wanted))}: {', '.join(tables_of(request))}")
-        _run(instance, request, done, say)
+    passing = _Passing(home, instance, say, config, done)
+    with DayWorkers(lambda: jobs or jobs_at_once(config)) as workers:
+        if passing.ingest(workers):
+            passing.make_days(workers)
     return done
+
+
+@dataclass(frozen=True)
+class _Passing:
+    """A pass under way."""
+
+    home: Home
+    instance: dg.DagsterInstance
+    say: Callable[[str], None]
+    config: dict[str, Any]
+    done: Pass
+
+    def ingest(self, workers: DayWorkers) -> bool:
+        """Ingest what has landed; whether it went well."""
+        from ft_assets.defs import requests
+
+        asked: set[str] = set()
+        while (request := requests.ingestion_request(self.home, self.config, leave=asked)) is not None:
+            files = request.run_config["ops"]["ingestion"]["config"]["files"]
+            workers.beside_ingestion(int(request.tags[requests.BYTES]))
+            words = f"ingesting {len(files)} landed {'file' if len(files) == 1 else 'files'}"
+            self.say(words if files else "finishing an ingestion")
+            if not _run(self.instance, request, self.done, self.say):
+                return False
+            asked.update(files)
+        self.done.left = [name for name in requests.left_files(self.home) if name in asked]
+        if left := self.done.left:
+            named = ", ".join(left[:5])
+            self.say(
+                f"left for the next time: {len(left)} landed files cannot be read as they are ({named}); their run says why"
+            )
+        return True
+
+    def make_days(self, workers: DayWorkers) -> None:
+        """Make every day that is out of date, unless the log is not sound."""
+        from ft_assets.defs import requests
+        from ft_assets.defs.gates import failed_gates
+
+        days = lineage.affected_days(self.home.lake)
+        wanted = requests.day_requests(self.home, self.instance, days, self.config)
+        self.instance.add_dynamic_partitions("session_date", [day.isoformat() for day in days])
+        # Also where no day waits: rows may have been changed by hand.
+        failed = failed_gates(self.home, self.instance) if days else []
+        self.done.failed_checks += failed
+        if not wanted:
+            self.say(f"nothing is new: {len(days)} {'day is' if len(days) == 1 else 'days are'} up to date")
+        elif failed:
+            self.say(f"the log is not sound, so no day is made of it: {', '.join(failed)} failed")
+        elif (several := workers.for_days(len(wanted))) is not None:
+            for outcome in made_at_once(self.home, self.instance, wanted, several, self.say):
+                _note(self.done, outcome)
+        else:
+            for number, request in enumerate(wanted, 1):
+                self.say(f"{day_of(request, number, len(wanted))}: {', '.join(tables_of(request))}")
+                _run(self.instance, request, self.done, self.say)
 
 
 def _run(instance: dg.DagsterInstance, request: dg.RunRequest, done: Pass, say: Callable[[str], None]) -> bool:

@@ -54,11 +54,18 @@ class Worker:
             env={**os.environ, "PYTHONPATH": path, **environment},
         )
         self._heard = heard
+        self.was_asked = False
         self._thread = threading.Thread(target=self._listen, name="ft_assets-worker", daemon=True)
         self._thread.start()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process has not ended."""
+        return self._process.poll() is None
+
     def do(self, task: Any) -> None:
         """Give it a task; the answer is heard as ``("done", answer)``."""
+        self.was_asked = True
         self._say("do", task)
 
     def tell(self, news: Any) -> None:
@@ -95,7 +102,7 @@ class Worker:
 
 
 class Workers:
-    """Some workers, ended with the ``with`` block: by themselves where it ends well, else at once.
+    """Some workers, ended with the ``with`` block: by themselves where it ends well, else at once, as is who never had a task.
 
     Args:
         hand: ``module:name`` of what makes a ``Hand`` of a function that tells; imported in the worker.
@@ -112,10 +119,10 @@ class Workers:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for worker in self.all:
-            worker.end(at_once=error is not None)
+            worker.end(at_once=error is not None or not worker.was_asked)
 
     def start(self) -> Worker:
-        """Another one."""
+        """One more."""
         self.all.append(Worker(self._hand, self._heard, self._environment))
         return self.all[-1]
 

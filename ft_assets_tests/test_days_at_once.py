@@ -218,3 +218,62 @@ def test_threads_that_somebody_has_set_stay(monkeypatch: pytest.MonkeyPatch) -> 
     days_at_once.take_all_cores()
     with queries.session() as con:
         assert con.sql("select current_setting('threads')").fetchall() == [(1,)]
+
+
+@pytest.fixture
+def of_idle_hands(monkeypatch):
+    monkeypatch.setattr(days_at_once, "MAKER", "ft_assets_tests.idle_hands:Idle")
+    before = set(children(os.getpid()))
+    yield lambda: set(children(os.getpid())) - before
+    assert set(children(os.getpid())) == before, "no process is left"
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_processes_started_beside_an_ingestion_end_where_no_days_want_them(of_idle_hands, days):
+    with days_at_once.DayWorkers(lambda: 3) as workers:
+        workers.beside_ingestion(days_at_once.LARGE_BYTES)
+        assert len(of_idle_hands()) == 3
+        assert workers.for_days(days) is None
+
+
+def test_beside_a_small_ingestion_or_where_there_is_room_for_one_no_process_is_started(of_idle_hands):
+    with days_at_once.DayWorkers(lambda: 3) as workers:
+        workers.beside_ingestion(days_at_once.LARGE_BYTES - 1)
+        assert not of_idle_hands()
+        assert len(workers.for_days(2).all) == len(of_idle_hands()) == 2
+    with days_at_once.DayWorkers(lambda: 1) as workers:
+        workers.beside_ingestion(days_at_once.LARGE_BYTES)
+        assert workers.for_days(7) is None
+        assert not of_idle_hands()
+
+
+def test_days_are_made_by_the_processes_that_were_started_early(of_idle_hands):
+    with days_at_once.DayWorkers(lambda: 2) as workers:
+        workers.beside_ingestion(days_at_once.LARGE_BYTES)
+        workers.beside_ingestion(days_at_once.LARGE_BYTES)  # of further files
+        early = of_idle_hands()
+        ready = workers.for_days(5)
+        assert of_idle_hands() == early
+        for number, worker in enumerate(ready.all):
+            worker.do(number)
+        assert sorted(ready.heard()[2] for _ in range(2)) == [0, 1]
+
+
+def test_fewer_days_than_processes_share_the_machine_among_themselves(of_idle_hands):
+    with days_at_once.DayWorkers(lambda: 3) as workers:
+        workers.beside_ingestion(days_at_once.LARGE_BYTES)
+        early = of_idle_hands()
+        assert len(workers.for_days(2).all) == 2
+        assert len(of_idle_hands() - early) == len(of_idle_hands()) == 2
+
+
+def test_a_process_that_died_before_there_was_a_day_is_replaced(of_idle_hands):
+    with days_at_once.DayWorkers(lambda: 2) as workers:
+        workers.beside_ingestion(days_at_once.LARGE_BYTES)
+        os.kill(min(of_idle_hands()), signal.SIGKILL)
+        until = time.monotonic() + 10
+        while len(of_idle_hands()) == 2 and time.monotonic() < until:
+            time.sleep(0.01)  # its owner waits for it when it has lost its pipe
+        ready = workers.for_days(2)
+        assert all(worker.is_alive for worker in ready.all)
+        assert len(ready.all) == 2

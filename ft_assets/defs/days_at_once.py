@@ -6,9 +6,10 @@ import datetime as dt
 import os
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import dagster as dg
 
@@ -28,6 +29,7 @@ JOBS = "FT_ASSETS_JOBS"
 THREADS = "FT_ASSETS_DUCKDB_THREADS"  # read by every connection anew
 SHARED = "FT_ASSETS_THREADS_ARE_SHARED"  # a worker's threads are its share of the cores, not what somebody has set
 MAKER = "ft_assets.headless:DayMaker"
+LARGE_BYTES = 4 << 20  # of landed files: to ingest these takes about as long as to start a process
 
 
 @dataclass(frozen=True)
@@ -118,8 +120,54 @@ def day_of(request: dg.RunRequest, number: int, of: int) -> str:
     return f"day {request.partition_key} ({number} of {of})"
 
 
+class DayWorkers:
+    """Processes to make days with, for the length of a ``with`` block.
+
+    What they import takes them some seconds: beside a large ingestion, which leaves cores idle, they are started before it is
+    known which days there are to make.
+
+    Args:
+        count: tells how many the machine has room for.
+    """
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+        self._open = ExitStack()
+        self._workers: Workers | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        self._open.__exit__(*raised)
+
+    def beside_ingestion(self, size: int) -> None:
+        """Start them, if so many bytes of landed files will take longer."""
+        if size >= LARGE_BYTES and self._workers is None and (count := self._count()) > 1:
+            self._start(count)
+
+    def for_days(self, days: int) -> Workers | None:
+        """Those that make so many days, started by now; None where the days are made in this process, one by one."""
+        count = min(days, self._count()) if days > 1 else 1
+        if count == 1:
+            return None
+        if self._workers is None or sum(worker.is_alive for worker in self._workers.all) != count:
+            self._start(count)  # as many as there are share the machine
+        return self._workers
+
+    def _start(self, count: int) -> None:
+        self._open.close()
+        self._workers = self._open.enter_context(Workers(MAKER, environment_of(count)))
+        for _ in range(count):
+            self._workers.start()
+
+
 def made_at_once(
-    home: Home, instance: dg.DagsterInstance, wanted: list[dg.RunRequest], at_once: int, say: Callable[[str], None]
+    home: Home,
+    instance: dg.DagsterInstance,
+    wanted: list[dg.RunRequest],
+    workers: Workers,
+    say: Callable[[str], None],
 ) -> list[Outcome]:
     """Make days, several at a time; one that fails stops no other.
 
@@ -127,18 +175,17 @@ def made_at_once(
         home: where.
         instance: where the runs are recorded.
         wanted: a request for each day, in the order of the days.
-        at_once: how many processes to use.
+        workers: started, to be given days.
         say: told when a day begins and ends, and how far long steps are.
 
     Returns:
         What came of each day, in the order of the days.
     """
-    with Workers(MAKER, environment_of(at_once)) as workers:
-        making = _Making(home, instance, wanted, say, workers)
-        for _ in range(at_once):
-            making.give(workers.start())
-        while making.under_way:
-            making.hear(*workers.heard())
+    making = _Making(home, instance, wanted, say, workers)
+    for worker in list(workers.all):
+        making.give(worker)
+    while making.under_way:
+        making.hear(*workers.heard())
     return [making.outcomes[number] for number in sorted(making.outcomes)]
 
 

@@ -17,6 +17,7 @@ from ft_assets.lake import Home
 
 INGESTION_JOB, FEATURES_JOB = "ingestion_job", "features_job"
 FILES_PER_RUN = 10_000
+BYTES = "ft_assets/file_bytes"
 ATTEMPTS, FIRST_KEY = 3, "ft_assets/first_key"
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -56,7 +57,12 @@ def ingestion_request(home: Home, config: dict[str, Any] | None = None, leave: C
         run_key=f"files:{digest}" if files else f"ingestion:{half_done}",
         job_name=INGESTION_JOB,
         run_config={"ops": {**checked, "ingestion": {"config": {**settings, "files": named}}}},
-        tags={"ft_assets/ingestion": "true", "ft_assets/file_count": str(len(files)), GIVEN: "given"},
+        tags={
+            "ft_assets/ingestion": "true",
+            "ft_assets/file_count": str(len(files)),
+            BYTES: str(sum(file.bytes for file in files)),
+            GIVEN: "given",
+        },
     )
 
 
