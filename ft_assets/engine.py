@@ -1,7 +1,7 @@
 """Stream a day of sessions through the kernels: tables in, rows of the next table out.
 
 Knows neither Dagster nor where tables are stored. Memory is bounded by the batch of sessions; what a whole day needs
-at once, its distinct vectors, lies in a memory-mapped file.
+at once, its vectors, lies in a memory-mapped file.
 
 Letters: S sessions of a batch, N results, O objects, P pairs, D width of a vector.
 """
