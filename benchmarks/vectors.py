@@ -25,10 +25,11 @@ import numpy as np
 import pyarrow as pa
 
 from benchmarks.extractor import SMALL, peak_memory
-from ft_assets import queries
 from ft_assets.compaction import compact_vectors
+from ft_assets.day_texts import texts_of_the_day
 from ft_assets.day_vectors import DayVectors
 from ft_assets.encoders import load_encoder
+from ft_assets.found_vectors import FoundVectors
 from ft_assets.half_encoder import rounded
 from ft_assets.lake import Home, Lake
 from ft_assets.schemas import TEXT_VECTORS, table_named
@@ -159,11 +160,10 @@ def put(lake: Lake, name: str, rows: int, **columns: Any) -> None:
 def look_up(root: str) -> None:
     """Print how long it takes to find the vectors of the day, and what memory, in a process that does nothing else."""
     lake = Lake(root)
-    tables = {name: lake.slice(name) for name in ("sampled_inputs", "items", "text_vectors")}
+    inputs, items, vectors = (lake.slice(name) for name in ("sampled_inputs", "items", "text_vectors"))
     before = peak_memory()
-    with tempfile.TemporaryDirectory() as folder, queries.session(tables) as con:
-        shown = queries.query(con, "assets/pair_features_texts", {"role": "item"}).to_arrow_table()
-        wall, cpu, found = timed(lambda: DayVectors.load(shown, tables["text_vectors"], MODEL, "item", Path(folder)))
+    texts = texts_of_the_day(inputs, items)
+    wall, cpu, found = timed(lambda: DayVectors.of(FoundVectors.read(texts, vectors, MODEL), "item"))
     print(json.dumps({"wall": wall, "cpu": cpu, "found": len(found.keys), "peak": peak_memory() - before}))
 
 

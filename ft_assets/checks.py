@@ -173,10 +173,8 @@ class StoredTable:
         if self._prepared.get(name) == parameters:
             return
         if name == VECTORS:
-            slices = [self._slice(Read(table)) for table in prepared()[name]]
-            files = tuple(uri for slice_ in slices for uri in slice_.file_uris())
-            vectors = self._slice(Read(schemas.TEXT_VECTORS.name))
-            self._con.register(name, vectors_of_the_day(self._con, vectors, parameters["model"], files))
+            inputs, items, vectors = (self._slice(Read(table)) for table in prepared()[name])
+            self._con.register(name, vectors_of_the_day(inputs, items, vectors, parameters["model"]))
         else:
             queries.query(self._con, f"prepared/{name}").create(name)
         self._prepared[name] = parameters

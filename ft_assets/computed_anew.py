@@ -17,7 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_assets import queries, schemas
-from ft_assets.day_vectors import keys_of, vectors_of
+from ft_assets.day_texts import name_of
+from ft_assets.found_vectors import vectors_of_some
 from ft_assets.lake import Slice
 from ft_assets.schemas import Table
 from ft_assets.stored_values import ValueRule
@@ -168,10 +169,10 @@ def other_values(slices: Slices, facts: Facts) -> Iterator[Row]:
 
 def _vectors(texts: pa.Table, stored: Slice, model: str) -> dict[tuple[str, str], Any]:
     """The vector of each query hash and item id. One with two different ones is left out: pairs may have either's score."""
-    hashes = keys_of(texts["role"], texts["text_hash"]).combine_chunks()
+    hashes = name_of(texts["role"], texts["text_hash"]).combine_chunks()
     distinct = hashes.unique()
     found: dict[str, list[Any]] = defaultdict(list)
-    for at, vectors in vectors_of(stored, model, distinct):
+    for at, vectors in vectors_of_some(stored, model, distinct):
         for text, vector in zip(distinct.take(pa.array(at)).to_pylist(), vectors, strict=True):
             if vector.is_valid:
                 found[text].append(np.asarray(vector.values.to_numpy(zero_copy_only=False), dtype=np.float64))

@@ -1,19 +1,17 @@
 """Stream a day of sessions through the kernels: tables in, rows of the next table out.
 
 Knows neither Dagster nor where tables are stored. Memory is bounded by the batch of sessions; what a whole day needs
-at once, its distinct vectors, lies in a memory-mapped file.
+at once, its vectors, lies in a memory-mapped file.
 
 Letters: S sessions of a batch, N results, O objects, P pairs, D width of a vector.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -23,6 +21,7 @@ import pyarrow.compute as pc
 from ft_assets import queries
 from ft_assets.day_vectors import DayVectors
 from ft_assets.device_memory import Fitting
+from ft_assets.found_vectors import found_vectors
 from ft_assets.joining import BOOKS, Catalogue, join_sessions
 from ft_assets.lake import Batches, Slice
 from ft_assets.packing import PackedSessions, pack_sessions
@@ -298,26 +297,20 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
         counts.update(sessions_read=0, results_shown=0, pairs_session=0, pairs_irrelevant=0)
-        with pair_maker(inputs, items, vectors, model, settings) as maker:
-            sessions = own_pairs(_shown(_session_batches(inputs, settings.sessions_per_batch, counts), counts))
-            yield from counted(maker.rows(sessions, counts), counts)
-            if not settings.not_irrelevant_only:
-                yield from counted(maker.rows(_partners(inputs, settings.sessions_per_batch), counts), counts)
+        maker = pair_maker(inputs, items, vectors, model, settings)
+        sessions = own_pairs(_shown(_session_batches(inputs, settings.sessions_per_batch, counts), counts))
+        yield from counted(maker.rows(sessions, counts), counts)
+        if not settings.not_irrelevant_only:
+            yield from counted(maker.rows(_partners(inputs, settings.sessions_per_batch), counts), counts)
 
     return DayRows(batches, counts, versions(inputs, items, vectors), model=model, device=settings.device)
 
 
-@contextmanager
-def pair_maker(inputs: Slice, items: Slice, vectors: Slice, model: str, settings: PairSettings) -> Iterator[PairMaker]:
-    """The maker of a day's pairs, its distinct vectors in a memory-mapped file that goes at the end."""
-    with tempfile.TemporaryDirectory(prefix="ft_assets_vectors_") as folder:
-        with queries.session({"sampled_inputs": inputs, "items": items}) as con:
-            query_texts, item_texts = (
-                queries.query(con, "assets/pair_features_texts", {"role": role}).to_arrow_table() for role in ("query", "item")
-            )
-        query_vectors = DayVectors.load(query_texts, vectors, model, "query", Path(folder))
-        item_vectors = DayVectors.load(item_texts, vectors, model, "item", Path(folder), query_vectors.width)
-        yield PairMaker(query_vectors, item_vectors, settings)
+def pair_maker(inputs: Slice, items: Slice, vectors: Slice, model: str, settings: PairSettings) -> PairMaker:
+    """The maker of a day's pairs, the day's vectors in memory-mapped files."""
+    found = found_vectors(inputs, items, vectors, model)
+    query_vectors = DayVectors.of(found, "query")
+    return PairMaker(query_vectors, DayVectors.of(found, "item", query_vectors.width), settings)
 
 
 def _shown(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:

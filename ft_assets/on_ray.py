@@ -163,9 +163,7 @@ class Extractor:
 
         settings = replace(day.settings, device=resolve_device(day.settings.device))
         self.inputs = day.inputs
-        # The file goes when this ends, the map stays until the process does: an actor that is killed leaves nothing.
-        with engine.pair_maker(day.inputs, day.items, day.vectors, day.model, settings) as self.maker:
-            pass
+        self.maker = engine.pair_maker(day.inputs, day.items, day.vectors, day.model, settings)
 
     def __call__(self, shard: Shard) -> Iterator[pa.Table]:
         """The pairs of a shard, batch by batch."""

@@ -18,11 +18,13 @@ import pyarrow.compute as pc
 
 from ft_assets import queries
 from ft_assets.compaction import compact_vectors
+from ft_assets.day_texts import texts_of_the_day
 from ft_assets.encoder_contract import Encoder, Role
 from ft_assets.half_encoder import streamed
 from ft_assets.lake import Lake, Slice
 from ft_assets.new_vectors import NewVectors
 from ft_assets.schemas import TEXT_VECTORS
+from ft_assets.stored_vectors import have_vectors
 
 if TYPE_CHECKING:
     import duckdb
@@ -141,10 +143,10 @@ def text_vectors(
     here = Encoding(partial(vectors_of, encoder, at_once=min(texts_per_commit, _TEXTS_AT_ONCE)))
     encoding = encoding or here
     known = lake.slice(TEXT_VECTORS.name)
-    tables = {"sampled_inputs": inputs, "items": items, "text_vectors": known}
-    with queries.session(tables) as con:
-        books = queries.rows(queries.query(con, "reports/text_vectors_books"))
-        queries.query(con, "assets/text_vectors", {"model": encoder.fingerprint}).create("missing")
+    needed = texts_of_the_day(inputs, items)
+    wanted = needed.hashes(~have_vectors(known, encoder.fingerprint, needed.names))
+    with queries.session({"sampled_inputs": inputs, "items": items, "wanted": wanted}) as con:
+        queries.query(con, "assets/text_vectors").create("missing")
         work = _Work.of(con, progress)
         new = NewVectors(lake, known, encoder.fingerprint, claims)
         with _Vectors(new, encoder, texts_per_commit, seconds_per_commit) as vectors:
@@ -156,7 +158,7 @@ def text_vectors(
     compact_vectors(lake, encoder.fingerprint)
     # The day's own entry in the log: all its texts have vectors from this version on.
     version = lake.append(TEXT_VECTORS.name, TEXT_VECTORS.empty(), metadata).version
-    return Encoded({row["role"]: row["texts"] for row in books}, dict(work.encoded), work.seconds, version)
+    return Encoded(needed.counts, dict(work.encoded), work.seconds, version)
 
 
 def _missing(con: duckdb.DuckDBPyConnection, work: _Work, texts: int) -> Iterator[pa.RecordBatch]:

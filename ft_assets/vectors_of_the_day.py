@@ -1,28 +1,26 @@
-"""What checks ask of the vectors of a day's texts: a few numbers of each, counted in one pass over the store.
+"""What checks ask of the vectors of a day's texts: a few numbers of each, counted in one pass over them.
 
-A vector's numbers are many, and a list that DuckDB adds up it decodes anew for every query: NumPy looks at some thousands of
+A vector's numbers are many, and a list that DuckDB adds up it decodes anew for every query: NumPy looks at some hundreds of
 vectors at a time, once for all checks.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from ft_assets import queries
-from ft_assets.day_vectors import keys_of, vectors_of
+from ft_assets.found_vectors import FoundVectors, found_vectors
 from ft_assets.lake import Slice
 from ft_assets.schemas import ITEMS, SAMPLED_INPUTS, TEXT_VECTORS
-
-if TYPE_CHECKING:
-    import duckdb
 
 Array = np.ndarray[Any, Any]
 
 READS = (SAMPLED_INPUTS.name, ITEMS.name, TEXT_VECTORS.name)
+ROWS_AT_ONCE = 512  # of 384 numbers, which a core's own cache holds
 NUMBERS = pa.schema(
     [
         ("width", pa.int32()),
@@ -33,19 +31,18 @@ NUMBERS = pa.schema(
         ("hash", pa.int64()),
     ]
 )
-# Of the files that were read, the newest answer: checks of text_vectors and of pair_features ask for the same one, in one
-# process where days are made without Dagster's workers. A file is never written twice, so what it holds stays true.
-_newest: dict[tuple[object, ...], pa.Table] = {}
+# Checks of text_vectors and of pair_features ask for the same: they are kept as long as the vectors are.
+_counted: WeakKeyDictionary[FoundVectors, pa.Table] = WeakKeyDictionary()
 
 
-def vectors_of_the_day(con: duckdb.DuckDBPyConnection, vectors: Slice, model: str, files: tuple[str, ...]) -> pa.Table:
+def vectors_of_the_day(inputs: Slice, items: Slice, vectors: Slice, model: str) -> pa.Table:
     """The vectors of the day's texts in numbers: a row for each vector, and one for each text without any.
 
     Args:
-        con: where sampled_inputs and items are to be read by their names.
+        inputs: a day of sampled_inputs.
+        items: the catalogue.
         vectors: text_vectors.
         model: fingerprint of the model.
-        files: all that are read.
 
     Returns:
         ``role`` and ``text_hash`` of a text, and the ``session_id`` or ``item_id`` to name it by; ``is_there``, whether the row
@@ -53,54 +50,74 @@ def vectors_of_the_day(con: duckdb.DuckDBPyConnection, vectors: Slice, model: st
         whether all are zero, its euclidean ``length``, null where it has no number, and a ``hash`` of 64 bits, which vectors
         that are equal share within one process. A vector that is null has neither width nor hash.
     """
-    if (key := (model, *files)) not in _newest:
-        texts = queries.query(con, "prepared/texts_of_the_day").to_arrow_table()
-        made = _counted(texts, vectors, model)
-        _newest.clear()
-        _newest[key] = made
-    return _newest[key]
+    found = found_vectors(inputs, items, vectors, model)
+    if found not in _counted:
+        _counted[found] = _rows(found)
+    return _counted[found]
 
 
-def _counted(texts: pa.Table, vectors: Slice, model: str) -> pa.Table:
-    keys = keys_of(texts["role"], texts["text_hash"]).combine_chunks()
-    places, numbers = [np.zeros(0, dtype=np.int64)], [NUMBERS.empty_table()]
-    for at, found in vectors_of(vectors, model, keys):
-        places.append(at)
-        numbers.append(_numbers(found))
-    with_vectors = np.concatenate(places)
-    without = np.setdiff1d(np.arange(len(texts)), with_vectors)
-    rows = texts.take(pa.array(np.concatenate([with_vectors, without])))
-    counted = pa.concat_tables([*numbers, pa.table({field.name: pa.nulls(len(without), field.type) for field in NUMBERS})])
-    rows = rows.append_column("is_there", pa.array(np.arange(len(rows)) < len(with_vectors)))
+def _rows(found: FoundVectors) -> pa.Table:
+    without = np.flatnonzero(found.first() < 0)
+    rows = found.texts.to_table().take(pa.array(np.concatenate([found.places, without])))
+    rows = rows.append_column("is_there", pa.array(np.arange(len(rows)) < len(found.places)))
+    nothing = pa.table([pa.nulls(len(without), kind) for kind in NUMBERS.types], schema=NUMBERS)
+    numbers = pa.concat_tables([_numbers(found), nothing])
     for name in NUMBERS.names:
-        rows = rows.append_column(name, counted[name])
+        rows = rows.append_column(name, numbers[name])
     return rows
 
 
-def _numbers(vectors: pa.ListArray) -> pa.Table:
+def _numbers(found: FoundVectors) -> pa.Table:
     """The columns of ``NUMBERS``, a row for each vector."""
-    widths = pc.list_value_length(vectors)
-    made = {field.name: np.zeros(len(vectors), dtype=field.type.to_pandas_dtype()) for field in NUMBERS}
-    of_row = pc.fill_null(widths, -1).to_numpy(zero_copy_only=False)
-    for width in np.unique(of_row[of_row > 0]):  # one, if they are sound
-        rows = np.flatnonzero(of_row == width)
-        alike = (vectors if len(rows) == len(vectors) else vectors.take(pa.array(rows))).flatten()
-        values = alike.to_numpy(zero_copy_only=False).reshape(-1, width) + 0.0  # -0.0 becomes 0.0, and a null NaN
-        made["hash"][rows] = _hashes(values)
-        made["numbers"][rows] = width
-        if alike.null_count:
-            holes = pc.is_null(alike).to_numpy(zero_copy_only=False).reshape(-1, width)
-            made["numbers"][rows] -= holes.sum(axis=1)
-            values[holes] = 0.0
-        # In double precision no float's square is too large or too small to count.
-        squares = np.einsum("ij,ij->i", values, values, dtype=np.float64)
-        made["length"][rows] = np.sqrt(squares)
-        made["is_finite"][rows], made["is_zero"][rows] = np.isfinite(squares), squares == 0
-    is_null = {"width": of_row < 0, "length": made["numbers"] == 0, "hash": of_row < 0}
-    columns = {name: pa.array(values, mask=is_null.get(name)) for name, values in made.items()}
-    return pa.table({**columns, "width": widths}).cast(NUMBERS)
+    squares, hashes = np.full(len(found.places), np.nan), np.zeros(len(found.places), np.int64)
+    kinds = [(found.matrices[kind], vectors) for kind, vectors in found.kinds() if kind[1]]
+    for matrix, vectors in kinds:
+        for start in range(0, len(vectors), ROWS_AT_ONCE):
+            some = vectors[start : start + ROWS_AT_ONCE]
+            values = matrix[start : start + ROWS_AT_ONCE]
+            squares[some], hashes[some] = _squares(values, found.nulls[some]), _sums_of_bits(values)
+    # Equal vectors have equal sums, and mostly others have others: what tells all apart is computed where sums are equal.
+    shared = _are_shared(hashes)
+    for matrix, vectors in kinds:
+        for vector in vectors[shared[vectors]]:
+            hashes[vector] = hash((matrix[found.rows[vector]] + 0.0).tobytes())  # -0.0 becomes 0.0
+    numbers, is_null = np.maximum(found.widths, 0) - found.nulls, found.widths < 0
+    columns = {
+        "width": pa.array(found.widths, mask=is_null),
+        "numbers": pa.array(numbers),
+        "is_finite": pa.array(np.isfinite(squares)),
+        "is_zero": pa.array(squares == 0),
+        "length": pa.array(np.sqrt(squares), mask=numbers == 0),
+        "hash": pa.array(hashes, mask=is_null),
+    }
+    return pa.table(columns).cast(NUMBERS)
 
 
-def _hashes(values: Array) -> list[int]:
-    data, size = values.tobytes(), values.shape[1] * values.itemsize
-    return [hash(data[start : start + size]) for start in range(0, len(data), size)]
+def _squares(values: Array, nulls: Array) -> Array:
+    """The sum of each vector's squares, in double precision, where no float's square is too large or too small to count."""
+    squares: Array = np.einsum("ij,ij->i", values, values, dtype=np.float64)
+    for row in np.flatnonzero(nulls):
+        are_nan = np.isnan(values[row])
+        if are_nan.sum() == nulls[row]:  # just the nulls: no number is NaN
+            squares[row] = np.square(values[row][~are_nan], dtype=np.float64).sum()
+    return squares
+
+
+def _sums_of_bits(values: Array) -> Array:
+    """Of each vector the sum of its numbers' bits, each times another number; less the signs, so that -0.0 is 0.0."""
+    sums: Array = np.einsum("ij,j->i", values.view(np.int32) & 0x7FFFFFFF, _factors(values.shape[1]))
+    return sums
+
+
+@cache
+def _factors(width: int) -> Array:
+    return np.random.default_rng(0).integers(1, 2**62, width)
+
+
+def _are_shared(values: Array) -> Array:
+    """Whether each value occurs more than once."""
+    order = np.argsort(values)
+    equal = np.concatenate([[False], values[order][1:] == values[order][:-1], [False]])
+    shared = np.zeros(len(values), dtype=bool)
+    shared[order] = (equal[1:] | equal[:-1])[: len(values)]
+    return shared

@@ -43,6 +43,7 @@ ORDER = [
     *("device_memory", "devices", "token_batches", "encoder_contract", "hashing_encoder"),
     *("half_encoder", "sentence_encoder", "encoders"),
     *("workers", "day_order"),
+    *("day_texts", "stored_vectors", "found_vectors"),
     *("joining", "day_vectors", "packing", "claims", "new_vectors", "text_encoding"),
     *("engine", "shards", "on_ray", "flags", "training_data", "fine_tuning"),
     *("report_words", "measuring", "sample_rows", "statistics", "histograms"),

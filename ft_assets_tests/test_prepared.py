@@ -17,6 +17,7 @@ from deltalake import write_deltalake
 from ft_assets import queries
 from ft_assets.check_files import check_in, checks
 from ft_assets.checks import StoredTable
+from ft_assets.found_vectors import let_go
 from ft_assets.lake import Lake
 from ft_assets.prepared import prepared
 from ft_assets.vectors_of_the_day import vectors_of_the_day
@@ -64,13 +65,15 @@ def test_what_several_checks_read_through_is_made_once(tmp_path: Path, monkeypat
         return asked(con, name, *rest)
 
     monkeypatch.setattr(queries, "query", counted)
+    let_go()  # of what making the day has found
     for table in ("text_vectors", "pair_features"):
         with StoredTable(lake, table, DAY) as stored:
             readers = [check for check in checks() if check.table == table and check.through]
             assert all(stored.run(check).outcome.passed for check in readers)
             assert len(readers) > 1
     # Both tables' checks read through the vectors' numbers; they are counted for the first of them.
-    assert made == {"prepared/texts_of_the_day": 1, "prepared/doubtful_sessions": 1}
+    texts_of_the_day = {"assets/queries_of_the_day": 1, "assets/items_of_the_day": 1}
+    assert made == {**texts_of_the_day, "prepared/doubtful_sessions": 1}
 
 
 class Day:
@@ -196,10 +199,8 @@ def lake(tmp_path: Path) -> Lake:
 
 
 def numbers_of(lake: Lake, model: str = "model-a") -> Iterator[Row]:
-    slices = {name: lake.slice(name) for name in ("sampled_inputs", "items", "text_vectors")}
-    files = tuple(uri for slice_ in slices.values() for uri in slice_.file_uris())
-    with queries.session({name: slices[name] for name in ("sampled_inputs", "items")}) as con:
-        yield from vectors_of_the_day(con, slices["text_vectors"], model, files).to_pylist()
+    inputs_, items, vectors = (lake.slice(name) for name in ("sampled_inputs", "items", "text_vectors"))
+    yield from vectors_of_the_day(inputs_, items, vectors, model).to_pylist()
 
 
 def test_each_vector_of_the_day_has_its_numbers_and_a_text_without_any_a_row(lake: Lake) -> None:

@@ -28,8 +28,8 @@ def test_shards_in_their_order_make_what_the_loop_makes(tmp_path: Path, shares: 
     made = cut(day, settings, workers)
     assert len(made.shards) > workers
     assert (made.sessions, made.results) == (counts["sessions_read"], counts["results_shown"])
-    with engine.pair_maker(day.inputs, day.items, day.vectors, day.model, settings) as maker:
-        rows = [batch for shard in made.shards for batch in shard.pairs(day.inputs, maker)]
+    maker = engine.pair_maker(day.inputs, day.items, day.vectors, day.model, settings)
+    rows = [batch for shard in made.shards for batch in shard.pairs(day.inputs, maker)]
     assert bits(words_of(rows, PAIR_FEATURES.schema)) == bits(loop)
 
 
