@@ -105,8 +105,12 @@ class Confidences:
 
 
 def ranks_of_pairs(con: duckdb.DuckDBPyConnection) -> Ranks:
-    """Bin the ranks of ``pair_features``: a look at the extremes chooses round bins, a second counts."""
-    extent = queries.rows(queries.query(con, "reports/rank_extents"))[0]
+    """Bin the ranks of ``pairs``: a look at the extremes chooses round bins, a second counts."""
+    queries.once(con, "means_of_pairs", "reports/means_of_pairs")
+    extent = queries.rows(con.view("means_of_pairs"))[0]
+    # Where all have two ranks, the means are those of all pairs, and the extremes are known without a look at any.
+    all_have = extent["pairs_with_ranks"] == extent["pairs"]
+    extent.update(queries.rows(queries.query(con, "reports/rank_ends" if all_have else "reports/rank_extents"))[0])
     if not extent["pairs"]:
         return Ranks(0, Bins(1.0, {}), Bins(1.0, {}), None, None, None)
     step = round_step(extent["lowest_rank"], extent["highest_rank"])
@@ -135,18 +139,20 @@ def differences_of_ranks(con: duckdb.DuckDBPyConnection) -> Differences:
 
 def clicks_by_position(con: duckdb.DuckDBPyConnection) -> list[tuple[int, int, int]]:
     """(position, results shown there, those that drew an event), from ``search_sessions`` and ``fine_tuning_inputs``."""
-    queries.query(con, "reports/whole_lists").create("whole_lists")
+    queries.once(con, "whole_lists", "reports/whole_lists")
     with _placed(con, queries.query(con, "reports/other_lists")):
         return [(int(p), int(n), int(c)) for p, n, c in con.sql(queries.read_sql("reports/clicks_by_position")).fetchall()]
 
 
 def confidences_by_position(con: duckdb.DuckDBPyConnection, most: int = SESSIONS_DRAWN) -> Confidences:
-    """Confidences of events and not-events, from ``search_sessions``, ``fine_tuning_inputs`` and ``pair_features``.
+    """Confidences of events and not-events, from ``search_sessions``, ``fine_tuning_inputs`` and ``pairs``.
 
     Args:
         con: sees these.
         most: sessions to look at; of more, the same sample at every look.
     """
+    queries.once(con, "whole_lists", "reports/whole_lists")
+    queries.once(con, "sessions_of_pairs", "reports/sessions_of_pairs")
     with _placed(con, queries.query(con, "reports/sessions_to_draw", {"most": most})):
         sessions, of_sessions = con.sql("select count(*), coalesce(max(sessions), 0) from placed_sessions").fetchall()[0]
         believed = [Believed(**row) for row in queries.rows(queries.query(con, "reports/confidences_by_position"))]
@@ -154,7 +160,8 @@ def confidences_by_position(con: duckdb.DuckDBPyConnection, most: int = SESSIONS
 
 
 def pairs_a_session(con: duckdb.DuckDBPyConnection) -> dict[int, int]:
-    """Sessions by how many pairs they have, from ``sampled_inputs`` and ``pair_features``."""
+    """Sessions by how many pairs they have, from ``sampled_inputs`` and ``pairs``."""
+    queries.once(con, "sessions_of_pairs", "reports/sessions_of_pairs")
     return dict(con.sql(queries.read_sql("reports/pairs_a_session")).fetchall())
 
 
