@@ -129,12 +129,26 @@ def ranks_of_pairs(con: duckdb.DuckDBPyConnection) -> Ranks:
 
 def differences_of_ranks(con: duckdb.DuckDBPyConnection) -> Differences:
     """Bin how far apart the ranks of ``pair_features`` are, likewise."""
-    pairs, widest = con.sql(queries.read_sql("reports/difference_extents")).fetchall()[0]
-    if not pairs:
-        return Differences(0, Bins(1.0, {}))
-    step = round_step(0.0, widest)
-    counts = con.sql(queries.read_sql("reports/difference_bins"), params={"step": step}).fetchall()
-    return Differences(pairs, Bins(step, dict(counts)))
+    step = _keep_fates(con)
+    counts = "select bin, sum(pairs)::bigint from fates_of_pairs where bin is not null group by bin order by bin"
+    bins = dict(con.sql(counts).fetchall())
+    return Differences(sum(bins.values()), Bins(step, bins))
+
+
+def fates_of_pairs(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Pairs of ``pair_features`` by why the window of ``settings`` leaves them out, most first; '' for those inside."""
+    _keep_fates(con)
+    reasons = "select reason, sum(pairs)::bigint as pairs from fates_of_pairs group by reason order by pairs desc, reason"
+    return dict(con.sql(reasons).fetchall())
+
+
+def _keep_fates(con: duckdb.DuckDBPyConnection) -> float:
+    """Let queries see ``fates_of_pairs``, which both are counted from in one look; the width of its bins."""
+    queries.once(con, "difference_extents", "reports/difference_extents")
+    pairs, widest = con.view("difference_extents").fetchall()[0]
+    step = round_step(0.0, widest) if pairs else 1.0
+    queries.once(con, "fates_of_pairs", "reports/fates_of_pairs", {"step": step})
+    return step
 
 
 def clicks_by_position(con: duckdb.DuckDBPyConnection) -> list[tuple[int, int, int]]:
@@ -167,7 +181,12 @@ def pairs_a_session(con: duckdb.DuckDBPyConnection) -> dict[int, int]:
 
 @contextmanager
 def _placed(con: duckdb.DuckDBPyConnection, sessions: duckdb.DuckDBPyRelation) -> Iterator[None]:
-    """Let queries see ``placed_sessions``, and ``places``: where the results of these stood on their pages."""
+    """Let queries see ``placed_sessions``, and ``places``: where the results of these stood on their pages.
+
+    Args:
+        con: sees ``search_sessions`` and ``fine_tuning_inputs``.
+        sessions: with ``is_whole``, whether the list is ready as it was shown.
+    """
     sessions.create("placed_sessions")
     queries.query(con, "reports/places").create_view("places")
     yield

@@ -12,7 +12,7 @@ from ft_assets.lake import Lake
 from ft_assets.log_pictures import clicks_picture, records_picture, stages_picture
 from ft_assets.pair_pictures import confidences_picture, differences_picture, pairs_a_session_picture, ranks_picture
 from ft_assets.picture import Picture
-from ft_assets.statistics import FUNNEL, Stage, arrivals, clamp_windows, funnel_of, of_days
+from ft_assets.statistics import FUNNEL, Stage, arrivals, clamp_windows, funnel_of, keep_whole_lists, of_days
 from ft_assets.trend_pictures import trends_picture
 
 if TYPE_CHECKING:
@@ -44,8 +44,9 @@ def pictures_of_days(
         Always the same pictures; one without anything to draw has no figure and says why.
     """
     pictures = [records_picture(arrived), stages_picture(stages)]
-    with of_days(lake, days, *PLACED, "sampled_inputs", "pair_features") as con:
+    with of_days(lake, days, *PLACED, "sampled_inputs", "pair_features", "settings") as con:
         con.view("pair_features").create_view("pairs")
+        keep_whole_lists(con, lake, days)
         pictures += [
             clicks_picture(histograms.clicks_by_position(con)),
             ranks_picture(histograms.ranks_of_pairs(con)),
@@ -90,8 +91,10 @@ def pictures_of_day(con: duckdb.DuckDBPyConnection, lake: Lake, table_name: str,
         stages = funnel_of(con, lake, [day])
         return [_differences(lake, [day], histograms.differences_of_ranks(con), stages), stages_picture(stages)]
     if table_name == "fine_tuning_inputs":
+        keep_whole_lists(con, lake, [day])
         return [clicks_picture(histograms.clicks_by_position(con))]
     if table_name == "pair_features":
+        keep_whole_lists(con, lake, [day])
         return [
             ranks_picture(histograms.ranks_of_pairs(con)),
             confidences_picture(histograms.confidences_by_position(con)),

@@ -1,4 +1,4 @@
-"""Whether two columns hold the same, told by their files without reading a value."""
+"""What files say of their columns without a value being read: how many values there are, and whether two hold the same."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ def same_bytes(slice_: Slice, column: str, other: str) -> bool:
 
     Args:
         slice_: a table, or a day of it.
-        column, other: its columns, of one type.
+        column: one of its columns.
+        other: another, of the same type.
     """
     for fragment in slice_.fragments():
         metadata = fragment.metadata
@@ -28,6 +29,16 @@ def same_bytes(slice_: Slice, column: str, other: str) -> bool:
                 if any(_bytes(file, a) != _bytes(file, b) for (_, a), (_, b) in zip(one, two, strict=True)):
                     return False
     return True
+
+
+def values_in(slice_: Slice, column: str) -> tuple[int, int]:
+    """How many rows there are, and how many values in the lists of a column: an empty list counts as one, and so does null."""
+    rows = values = 0
+    for fragment in slice_.fragments():
+        metadata = fragment.metadata
+        rows += metadata.num_rows
+        values += sum(_chunks(metadata, number, column)[0][1].num_values for number in range(metadata.num_row_groups))
+    return rows, values
 
 
 def _chunks(metadata: Any, group: int, name: str) -> list[tuple[tuple[Any, ...], Any]]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ft_assets import lineage, queries, schemas
+from ft_assets.histograms import fates_of_pairs
 from ft_assets.lake import Lake
-from ft_assets.same_columns import same_bytes
+from ft_assets.same_columns import same_bytes, values_in
 
 if TYPE_CHECKING:
     import duckdb
@@ -101,12 +102,12 @@ def funnel(lake: Lake, days: Sequence[dt.date]) -> list[Stage]:
 def funnel_of(con: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[dt.date]) -> list[Stage]:
     """The same, of a session ``of_days`` that sees the tables of ``FUNNEL``."""
     queries.once(con, "flags", "reports/flags")
-    queries.once(con, "whole_lists", "reports/whole_lists")
+    keep_whole_lists(con, lake, days)
     has_parts = not all(same_bytes(lake.slice("sampled_inputs", day), "item_ids", "object_ids") for day in days)
     queries.once(con, "sampled_sessions", "reports/sampled_sessions" + ("" if has_parts else "_without_parts"))
     sessions = con.sql(queries.read_sql("reports/funnel_sessions")).fetchall()
     results = _reasons(con, "reports/funnel_results")
-    pairs = _reasons(con, "reports/funnel_pairs")
+    pairs = fates_of_pairs(con)
     objects = con.sql(
         "select coalesce(sum(not_events), 0)::bigint, coalesce(sum(not_events_kept), 0)::bigint from sampled_sessions"
     ).fetchall()[0]
@@ -165,6 +166,19 @@ def day_numbers(lake: Lake, days: Sequence[dt.date]) -> list[dict[str, float | i
         queries.query(con, "reports/flags").create("flags")
         numbers = queries.rows(queries.query(con, "reports/day_numbers"))
     return [{**row, "session_date": row["session_date"].isoformat()} for row in numbers]
+
+
+def keep_whole_lists(con: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[dt.date]) -> None:
+    """Let queries see ``whole_lists``, of a session ``of_days`` that sees ``search_sessions`` and ``fine_tuning_inputs``.
+
+    A list that is ready is at most as long as it was shown, and none is empty. So where as many sessions are ready as were
+    logged, with as many results, every list is whole: which the files say themselves.
+    """
+    whole = all(
+        values_in(lake.slice("search_sessions", day), "results") == values_in(lake.slice("fine_tuning_inputs", day), "clicked")
+        for day in days
+    )
+    queries.once(con, "whole_lists", "reports/whole_lists" + ("_of_all" if whole else ""))
 
 
 def pair_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, float | int]:

@@ -7,8 +7,10 @@ with objects as (
     from places
     group by object
 ),
-drawn as (
-    select * from pairs where session_id in (select session_id from placed_sessions)
+drawn as materialized (
+    select session_id, positive_id, positive_confidence, negative_id, negative_confidence, pairing
+    from pairs
+    where session_id in (select session_id from placed_sessions)
 ),
 believed as (
     select distinct true as is_event, hash(session_id, positive_id) as object, positive_confidence as confidence

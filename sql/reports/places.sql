@@ -1,9 +1,9 @@
 -- The place of every result of some sessions on its page, from 1, with its object and whether it drew an event. A list that is
 -- ready as it was shown is the page. Of the others, one that names an item twice showed it at its first place, and results
 -- without a text have their place and are not here.
--- Reads placed_sessions, whole_lists, search_sessions, fine_tuning_inputs.
+-- Reads placed_sessions, search_sessions, fine_tuning_inputs.
 with others as (
-    select session_id from placed_sessions where session_id not in (select session_id from whole_lists)
+    select session_id from placed_sessions where not is_whole
 ),
 shown as (
     select session_id, unnest(results).item_id as item_id, generate_subscripts(results, 1) as position
@@ -26,4 +26,4 @@ join first_places using (session_id, item_id)
 union all
 select session_id, unnest(object_ids), generate_subscripts(object_ids, 1)::bigint, unnest(clicked)
 from fine_tuning_inputs
-where session_id in (select session_id from placed_sessions) and session_id in (select session_id from whole_lists)
+where session_id in (select session_id from placed_sessions where is_whole)
