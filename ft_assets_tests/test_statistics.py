@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets import queries
-from ft_assets.statistics import NUMBERS, Stage, arrivals, day_numbers, funnel, pair_numbers
+from ft_assets import queries, statistics
+from ft_assets.statistics import FUNNEL, NUMBERS, Stage, arrivals, day_numbers, funnel, funnel_of, of_days, pair_numbers
 from ft_assets_tests.builders import (
     DAY,
     NEXT_DAY,
@@ -310,3 +310,29 @@ def test_what_arrived_is_the_books_of_all_files_added_up(tmp_path):
         "no_interest_by_kind": {}, "rejected_by_reason": {"bad_time": 3, "not_json": 1},
     }  # fmt: skip
     assert arrivals(make_lake(tmp_path / "empty"))["records"] == 0
+
+
+@pytest.mark.parametrize("without", [[], ["b"]], ids=["every list is whole", "a result has no text"])
+@pytest.mark.parametrize("objects", ["ab", "aa"], ids=["no parts", "parts"])
+def test_what_the_files_say_themselves_spares_a_look_and_changes_no_number(tmp_path, monkeypatch, without, objects):
+    lake = make_lake(tmp_path, items=table_of("items", [item(name) for name in "ab" if name not in without]))
+    lake.append("search_sessions", table_of("search_sessions", [session(name, ["a", "b"]) for name in "st"]), {})
+    shown = [name for name in "ab" if name not in without]
+    rows = [
+        sampled(name, shown, clicked, object_ids=list(objects)[: len(shown)], kept=[True, False][: len(shown)])
+        for name, clicked in (("s", "a"), ("t", ""))
+    ]
+    made(lake, "fine_tuning_inputs", [{k: v for k, v in row.items() if k != "kept"} for row in rows])
+    made(lake, "sampled_inputs", rows)
+    made(lake, "pair_features", [pair("s", "a", "b")])
+
+    def said():
+        with of_days(lake, [DAY], *FUNNEL) as con:
+            stages = funnel_of(con, lake, [DAY])
+            return stages, con.view("whole_lists").order("session_id").fetchall()
+
+    from_files = said()
+    monkeypatch.setattr(statistics, "same_bytes", lambda *_: False)
+    monkeypatch.setattr(statistics, "values_in", lambda slice_, _: slice_.table.name)
+    assert said() == from_files
+    check_reconciles(from_files[0])
