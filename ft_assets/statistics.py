@@ -104,7 +104,8 @@ def funnel_of(con: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[dt.date
     queries.once(con, "flags", "reports/flags")
     keep_whole_lists(con, lake, days)
     has_parts = not all(same_bytes(lake.slice("sampled_inputs", day), "item_ids", "object_ids") for day in days)
-    queries.once(con, "sampled_sessions", "reports/sampled_sessions" + ("" if has_parts else "_without_parts"))
+    sampled = "reports/sampled_sessions" if has_parts else "reports/sampled_sessions_without_parts"
+    queries.once(con, "sampled_sessions", sampled)
     sessions = con.sql(queries.read_sql("reports/funnel_sessions")).fetchall()
     results = _reasons(con, "reports/funnel_results")
     pairs = fates_of_pairs(con)
@@ -178,7 +179,7 @@ def keep_whole_lists(con: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[
         values_in(lake.slice("search_sessions", day), "results") == values_in(lake.slice("fine_tuning_inputs", day), "clicked")
         for day in days
     )
-    queries.once(con, "whole_lists", "reports/whole_lists" + ("_of_all" if whole else ""))
+    queries.once(con, "whole_lists", "reports/whole_lists_of_all" if whole else "reports/whole_lists")
 
 
 def pair_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, float | int]:
