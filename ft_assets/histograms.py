@@ -105,8 +105,12 @@ class Confidences:
 
 
 def ranks_of_pairs(con: duckdb.DuckDBPyConnection) -> Ranks:
-    """Bin the ranks of ``pair_features``: a look at the extremes chooses round bins, a second counts."""
-    extent = queries.rows(queries.query(con, "reports/rank_extents"))[0]
+    """Bin the ranks of ``pairs``: a look at the extremes chooses round bins, a second counts."""
+    queries.once(con, "means_of_pairs", "reports/means_of_pairs")
+    extent = queries.rows(con.view("means_of_pairs"))[0]
+    # Where all have two ranks, the means are those of all pairs, and the extremes are known without a look at any.
+    all_have = extent["pairs_with_ranks"] == extent["pairs"]
+    extent.update(queries.rows(queries.query(con, "reports/rank_ends" if all_have else "reports/rank_extents"))[0])
     if not extent["pairs"]:
         return Ranks(0, Bins(1.0, {}), Bins(1.0, {}), None, None, None)
     step = round_step(extent["lowest_rank"], extent["highest_rank"])
@@ -125,28 +129,44 @@ def ranks_of_pairs(con: duckdb.DuckDBPyConnection) -> Ranks:
 
 def differences_of_ranks(con: duckdb.DuckDBPyConnection) -> Differences:
     """Bin how far apart the ranks of ``pair_features`` are, likewise."""
-    pairs, widest = con.sql(queries.read_sql("reports/difference_extents")).fetchall()[0]
-    if not pairs:
-        return Differences(0, Bins(1.0, {}))
-    step = round_step(0.0, widest)
-    counts = con.sql(queries.read_sql("reports/difference_bins"), params={"step": step}).fetchall()
-    return Differences(pairs, Bins(step, dict(counts)))
+    step = _keep_fates(con)
+    counts = "select bin, sum(pairs)::bigint from fates_of_pairs where bin is not null group by bin order by bin"
+    bins = dict(con.sql(counts).fetchall())
+    return Differences(sum(bins.values()), Bins(step, bins))
+
+
+def fates_of_pairs(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    """Pairs of ``pair_features`` by why the window of ``settings`` leaves them out, most first; '' for those inside."""
+    _keep_fates(con)
+    reasons = "select reason, sum(pairs)::bigint as pairs from fates_of_pairs group by reason order by pairs desc, reason"
+    return dict(con.sql(reasons).fetchall())
+
+
+def _keep_fates(con: duckdb.DuckDBPyConnection) -> float:
+    """Let queries see ``fates_of_pairs``, which both are counted from in one look; the width of its bins."""
+    queries.once(con, "difference_extents", "reports/difference_extents")
+    pairs, widest = con.view("difference_extents").fetchall()[0]
+    step = round_step(0.0, widest) if pairs else 1.0
+    queries.once(con, "fates_of_pairs", "reports/fates_of_pairs", {"step": step})
+    return step
 
 
 def clicks_by_position(con: duckdb.DuckDBPyConnection) -> list[tuple[int, int, int]]:
     """(position, results shown there, those that drew an event), from ``search_sessions`` and ``fine_tuning_inputs``."""
-    queries.query(con, "reports/whole_lists").create("whole_lists")
+    queries.once(con, "whole_lists", "reports/whole_lists")
     with _placed(con, queries.query(con, "reports/other_lists")):
         return [(int(p), int(n), int(c)) for p, n, c in con.sql(queries.read_sql("reports/clicks_by_position")).fetchall()]
 
 
 def confidences_by_position(con: duckdb.DuckDBPyConnection, most: int = SESSIONS_DRAWN) -> Confidences:
-    """Confidences of events and not-events, from ``search_sessions``, ``fine_tuning_inputs`` and ``pair_features``.
+    """Confidences of events and not-events, from ``search_sessions``, ``fine_tuning_inputs`` and ``pairs``.
 
     Args:
         con: sees these.
         most: sessions to look at; of more, the same sample at every look.
     """
+    queries.once(con, "whole_lists", "reports/whole_lists")
+    queries.once(con, "sessions_of_pairs", "reports/sessions_of_pairs")
     with _placed(con, queries.query(con, "reports/sessions_to_draw", {"most": most})):
         sessions, of_sessions = con.sql("select count(*), coalesce(max(sessions), 0) from placed_sessions").fetchall()[0]
         believed = [Believed(**row) for row in queries.rows(queries.query(con, "reports/confidences_by_position"))]
@@ -154,13 +174,19 @@ def confidences_by_position(con: duckdb.DuckDBPyConnection, most: int = SESSIONS
 
 
 def pairs_a_session(con: duckdb.DuckDBPyConnection) -> dict[int, int]:
-    """Sessions by how many pairs they have, from ``sampled_inputs`` and ``pair_features``."""
+    """Sessions by how many pairs they have, from ``sampled_inputs`` and ``pairs``."""
+    queries.once(con, "sessions_of_pairs", "reports/sessions_of_pairs")
     return dict(con.sql(queries.read_sql("reports/pairs_a_session")).fetchall())
 
 
 @contextmanager
 def _placed(con: duckdb.DuckDBPyConnection, sessions: duckdb.DuckDBPyRelation) -> Iterator[None]:
-    """Let queries see ``placed_sessions``, and ``places``: where the results of these stood on their pages."""
+    """Let queries see ``placed_sessions``, and ``places``: where the results of these stood on their pages.
+
+    Args:
+        con: sees ``search_sessions`` and ``fine_tuning_inputs``.
+        sessions: with ``is_whole``, whether the list is ready as it was shown.
+    """
     sessions.create("placed_sessions")
     queries.query(con, "reports/places").create_view("places")
     yield

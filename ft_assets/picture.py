@@ -71,7 +71,7 @@ class Picture:
             canvas.draw()
         # Straight from what is drawn: a PNG in between would be written and read for nothing.
         drawn = Image.frombuffer("RGBA", canvas.get_width_height(), canvas.buffer_rgba())
-        drawn.convert("RGB").quantize(COLOURS).save(buffer, format="png")
+        drawn.convert("RGB").quantize(COLOURS, Image.Quantize.FASTOCTREE).save(buffer, format="png")
         return buffer.getvalue()
 
     def markdown(self) -> str:

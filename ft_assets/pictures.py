@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from ft_assets import histograms
 from ft_assets.lake import Lake
 from ft_assets.log_pictures import clicks_picture, records_picture, stages_picture
 from ft_assets.pair_pictures import confidences_picture, differences_picture, pairs_a_session_picture, ranks_picture
 from ft_assets.picture import Picture
-from ft_assets.statistics import Stage, arrivals, clamp_windows, funnel, of_days
+from ft_assets.statistics import FUNNEL, Stage, arrivals, clamp_windows, funnel_of, keep_whole_lists, of_days
 from ft_assets.trend_pictures import trends_picture
 
+if TYPE_CHECKING:
+    import duckdb
+
+PAIR_TABLES = ("pair_features", "fine_tuning_features")
 PLACED = ("search_sessions", "fine_tuning_inputs")  # tell where results stood on their pages
-__all__ = ["Picture", "pictures_of_days", "pictures_of_table"]
+_DRAWN_OF = {"fine_tuning_inputs": PLACED, "pair_features": (*PLACED, "sampled_inputs"), "fine_tuning_features": FUNNEL}
+__all__ = ["Picture", "of_day", "pictures_of_day", "pictures_of_days", "pictures_of_table"]
 
 
 def pictures_of_days(
@@ -38,7 +44,9 @@ def pictures_of_days(
         Always the same pictures; one without anything to draw has no figure and says why.
     """
     pictures = [records_picture(arrived), stages_picture(stages)]
-    with of_days(lake, days, *PLACED, "sampled_inputs", "pair_features") as con:
+    with of_days(lake, days, *PLACED, "sampled_inputs", "pair_features", "settings") as con:
+        con.view("pair_features").create_view("pairs")
+        keep_whole_lists(con, lake, days)
         pictures += [
             clicks_picture(histograms.clicks_by_position(con)),
             ranks_picture(histograms.ranks_of_pairs(con)),
@@ -61,20 +69,37 @@ def pictures_of_table(lake: Lake, table_name: str, day: dt.date | None = None) -
         return [records_picture(arrivals(lake))]
     if day is None:
         return []
+    with of_day(lake, table_name, day) as con:
+        return pictures_of_day(con, lake, table_name, day)
+
+
+@contextmanager
+def of_day(lake: Lake, table_name: str, day: dt.date) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB session for all that is to be shown of a day of a table: opening one costs as much as a look at a column.
+
+    It sees the table and what its pictures are drawn of; a table of pairs also as ``pairs``.
+    """
+    with of_days(lake, [day], *dict.fromkeys((table_name, *_DRAWN_OF.get(table_name, ())))) as con:
+        if table_name in PAIR_TABLES:
+            con.view(table_name).create_view("pairs")
+        yield con
+
+
+def pictures_of_day(con: duckdb.DuckDBPyConnection, lake: Lake, table_name: str, day: dt.date) -> list[Picture]:
+    """The pictures that are about a day of a table, of a session ``of_day``."""
     if table_name == "fine_tuning_features":
-        stages = funnel(lake, [day])
-        with of_days(lake, [day], "pair_features") as con:
-            return [_differences(lake, [day], histograms.differences_of_ranks(con), stages), stages_picture(stages)]
+        stages = funnel_of(con, lake, [day])
+        return [_differences(lake, [day], histograms.differences_of_ranks(con), stages), stages_picture(stages)]
     if table_name == "fine_tuning_inputs":
-        with of_days(lake, [day], *PLACED) as con:
-            return [clicks_picture(histograms.clicks_by_position(con))]
+        keep_whole_lists(con, lake, [day])
+        return [clicks_picture(histograms.clicks_by_position(con))]
     if table_name == "pair_features":
-        with of_days(lake, [day], *PLACED, "sampled_inputs", "pair_features") as con:
-            return [
-                ranks_picture(histograms.ranks_of_pairs(con)),
-                confidences_picture(histograms.confidences_by_position(con)),
-                pairs_a_session_picture(histograms.pairs_a_session(con)),
-            ]
+        keep_whole_lists(con, lake, [day])
+        return [
+            ranks_picture(histograms.ranks_of_pairs(con)),
+            confidences_picture(histograms.confidences_by_position(con)),
+            pairs_a_session_picture(histograms.pairs_a_session(con)),
+        ]
     return []
 
 

@@ -161,6 +161,12 @@ def query(con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, An
     return con.sql(read_sql(name), params=dict(parameters or {}))
 
 
+def once(con: duckdb.DuckDBPyConnection, table: str, name: str, parameters: Mapping[str, Any] | None = None) -> None:
+    """Keep the rows of ``sql/<name>.sql`` as a table of the connection, unless it has one of that name: several ask for it."""
+    if not con.sql("from duckdb_tables() where table_name = $table", params={"table": table}).fetchall():
+        query(con, name, parameters).create(table)
+
+
 def stream(relation: duckdb.DuckDBPyRelation, rows: int = BATCH_ROWS) -> pa.RecordBatchReader:
     """The rows as a stream of Arrow batches."""
     return relation.to_arrow_reader(rows)

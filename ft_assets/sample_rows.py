@@ -6,6 +6,7 @@ import datetime as dt
 import json
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 
 from ft_assets import queries
@@ -34,19 +35,34 @@ def sample_rows(lake: Lake, name: str, day: dt.date | None = None) -> list[dict[
     Returns:
         Up to five rows, without their personal columns; lists show their first entries and how many there are.
     """
+    with queries.session({name: lake.slice(name, day)}) as con:
+        return first_rows(con, name, newest=day is None)
+
+
+def first_rows(con: duckdb.DuckDBPyConnection, name: str, newest: bool = False) -> list[dict[str, Cell]]:
+    """The same, of the rows of a table that a connection sees.
+
+    Args:
+        con: sees them under the table's name.
+        name: the table.
+        newest: of those that came last.
+    """
     table = table_named(name)
     columns = sample_columns(table)
     names = [column.name for column in columns]
     keys = [key for key in table.key if key in names]
     scalars = [column.name for column in columns if not pa.types.is_nested(column.type)]
-    came = next((column for column in _CAME if column in names), None) if day is None else None
-    with queries.session({name: lake.slice(name, day)}) as con:
-        rows = con.view(name)
-        if came is not None:
-            rows = rows.filter(f"{came} = (select max({came}) from {name})")
-        # The names are those of the schema.
-        first = rows.select(*names).order(", ".join(keys or scalars)).limit(ROWS)
-        return [{key: _cell(value) for key, value in row.items()} for row in queries.rows(first)]
+    came = next((column for column in _CAME if column in names), None) if newest else None
+    rows = con.view(name)  # The names are those of the schema.
+    if came is not None:
+        rows = rows.filter(f"{came} = (select max({came}) from {name})")
+    by = keys or scalars
+    # Of millions of rows only those are read that come first by the first of the keys alone.
+    leading = [value for (value,) in rows.select(by[0]).order(by[0]).limit(ROWS).fetchall()]
+    if leading and leading[-1] is not None:
+        rows = rows.filter(duckdb.ColumnExpression(by[0]) <= duckdb.ConstantExpression(leading[-1]))
+    first = rows.select(*names).order(", ".join(by)).limit(ROWS)
+    return [{key: _cell(value) for key, value in row.items()} for row in queries.rows(first)]
 
 
 def _cell(value: Any) -> Cell:

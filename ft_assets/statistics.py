@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ft_assets import lineage, queries, schemas
+from ft_assets.histograms import fates_of_pairs
 from ft_assets.lake import Lake
+from ft_assets.same_columns import same_bytes, values_in
 
 if TYPE_CHECKING:
     import duckdb
@@ -41,6 +43,11 @@ NUMBERS: dict[str, tuple[str, str]] = {
     "features": ("pairs inside the clamp window", "pairs"),
     "share_clamped": ("pairs outside the clamp window", "share"),
 }
+# The tables that a funnel is of.
+FUNNEL = (
+    *("search_sessions", "flagged_sessions", "fine_tuning_inputs", "sampled_inputs", "pair_features", "fine_tuning_features"),
+    *("items", "settings"),
+)
 _SETTINGS = pa.schema(
     {
         "session_date": pa.date32(),
@@ -88,18 +95,24 @@ def funnel(lake: Lake, days: Sequence[dt.date]) -> list[Stage]:
         lake: where the tables are.
         days: the days to add up.
     """
-    daily = ("search_sessions", "flagged_sessions", "fine_tuning_inputs", "sampled_inputs", "pair_features")
-    with of_days(lake, days, *daily, "fine_tuning_features", "items", "settings") as con:
-        queries.query(con, "reports/flags").create("flags")
-        queries.query(con, "reports/sampled_sessions").create("sampled_sessions")
-        queries.query(con, "reports/whole_lists").create("whole_lists")
-        sessions = con.sql(queries.read_sql("reports/funnel_sessions")).fetchall()
-        results = _reasons(con, "reports/funnel_results")
-        pairs = _reasons(con, "reports/funnel_pairs")
-        objects = con.sql(
-            "select coalesce(sum(not_events), 0)::bigint, coalesce(sum(not_events_kept), 0)::bigint from sampled_sessions"
-        ).fetchall()[0]
-        stored = int(con.sql("select count(*) from fine_tuning_features").fetchall()[0][0])
+    with of_days(lake, days, *FUNNEL) as con:
+        return funnel_of(con, lake, days)
+
+
+def funnel_of(con: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[dt.date]) -> list[Stage]:
+    """The same, of a session ``of_days`` that sees the tables of ``FUNNEL``."""
+    queries.once(con, "flags", "reports/flags")
+    keep_whole_lists(con, lake, days)
+    has_parts = not all(same_bytes(lake.slice("sampled_inputs", day), "item_ids", "object_ids") for day in days)
+    sampled = "reports/sampled_sessions" if has_parts else "reports/sampled_sessions_without_parts"
+    queries.once(con, "sampled_sessions", sampled)
+    sessions = con.sql(queries.read_sql("reports/funnel_sessions")).fetchall()
+    results = _reasons(con, "reports/funnel_results")
+    pairs = fates_of_pairs(con)
+    objects = con.sql(
+        "select coalesce(sum(not_events), 0)::bigint, coalesce(sum(not_events_kept), 0)::bigint from sampled_sessions"
+    ).fetchall()[0]
+    stored = int(con.sql("select count(*) from fine_tuning_features").fetchall()[0][0])
     inside = pairs.pop("", 0)
     extracted = inside + sum(pairs.values())
     if inside != stored:
@@ -154,6 +167,27 @@ def day_numbers(lake: Lake, days: Sequence[dt.date]) -> list[dict[str, float | i
         queries.query(con, "reports/flags").create("flags")
         numbers = queries.rows(queries.query(con, "reports/day_numbers"))
     return [{**row, "session_date": row["session_date"].isoformat()} for row in numbers]
+
+
+def keep_whole_lists(con: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[dt.date]) -> None:
+    """Let queries see ``whole_lists``, of a session ``of_days`` that sees ``search_sessions`` and ``fine_tuning_inputs``.
+
+    A list that is ready is at most as long as it was shown, and none is empty. So where as many sessions are ready as were
+    logged, with as many results, every list is whole: which the files say themselves.
+    """
+    whole = all(
+        values_in(lake.slice("search_sessions", day), "results") == values_in(lake.slice("fine_tuning_inputs", day), "clicked")
+        for day in days
+    )
+    queries.once(con, "whole_lists", "reports/whole_lists_of_all" if whole else "reports/whole_lists")
+
+
+def pair_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, float | int]:
+    """What a day's pairs look like, from ``pairs``: objects and sessions in them, and means; none of nothing."""
+    queries.once(con, "sessions_of_pairs", "reports/objects_of_pairs")
+    queries.once(con, "means_of_pairs", "reports/means_of_pairs")
+    numbers = queries.rows(queries.query(con, "reports/pair_statistics"))[0]
+    return {key: value for key, value in numbers.items() if value is not None}
 
 
 @contextmanager

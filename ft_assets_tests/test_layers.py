@@ -46,7 +46,7 @@ ORDER = [
     *("day_texts", "stored_vectors", "found_vectors"),
     *("joining", "day_vectors", "packing", "claims", "new_vectors", "text_encoding"),
     *("engine", "shards", "on_ray", "flags", "training_data", "fine_tuning"),
-    *("report_words", "measuring", "sample_rows", "statistics", "histograms"),
+    *("report_words", "measuring", "sample_rows", "same_columns", "histograms", "statistics"),
     *("picture", "pair_pictures", "log_pictures", "trend_pictures", "pictures"),
     *("check_outcomes", "report_problems", "report_contents"),
     *("report_text", "report_json", "report_junit", "report_page"),

@@ -153,6 +153,7 @@ def test_the_confidences_of_a_position_are_of_objects_each_once_at_the_first_pla
 
 def test_of_very_many_sessions_a_sample_is_drawn_the_same_every_time_and_said_to_be_one(lake, rows):
     with of_days(lake, [DAY, NEXT_DAY], *PLACED, "pair_features") as con:
+        con.view("pair_features").create_view("pairs")
         whole, few, again = (confidences_by_position(con, most) for most in (10_000, 2, 2))
     sessions = {row["session_id"] for row in rows["pair_features"]}
     assert (whole.sessions, whole.of_sessions) == (len(sessions), len(sessions))
@@ -341,7 +342,7 @@ def _differences(lake):
     from ft_assets.histograms import differences_of_ranks
     from ft_assets.statistics import of_days
 
-    with of_days(lake, [DAY, NEXT_DAY], "pair_features") as con:
+    with of_days(lake, [DAY, NEXT_DAY], "pair_features", "settings") as con:
         return differences_of_ranks(con)
 
 

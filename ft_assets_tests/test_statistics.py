@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets import queries
-from ft_assets.statistics import NUMBERS, Stage, arrivals, day_numbers, funnel
+from ft_assets import queries, statistics
+from ft_assets.statistics import FUNNEL, NUMBERS, Stage, arrivals, day_numbers, funnel, funnel_of, of_days, pair_numbers
 from ft_assets_tests.builders import (
     DAY,
     NEXT_DAY,
@@ -258,12 +258,12 @@ def test_objects_in_pairs_count_once_a_session_whichever_of_their_pairs_are_left
     rng = random.Random(seed)
     rows = [row for row in random_days(seed)[DAY]["pair_features"] if rng.random() < share]
     with queries.session({"pairs": table_of("pair_features", rows)}) as con:
-        (numbers,) = queries.rows(queries.query(con, "reports/pair_statistics"))
+        numbers = pair_numbers(con)
     assert (numbers["sessions"], numbers["positives"], numbers["negatives"]) == (
         len({row["session_id"] for row in rows}),
         *(len({(row["session_id"], row[f"{side}_id"]) for row in rows}) for side in ("positive", "negative")),
     )
-    assert numbers["mean_negative_rank"] == pytest.approx(mean(row["negative_rank"] for row in rows))
+    assert numbers.get("mean_negative_rank") == pytest.approx(mean(row["negative_rank"] for row in rows))
 
 
 def test_negatives_that_differ_from_positive_to_positive_are_told_apart():
@@ -271,7 +271,7 @@ def test_negatives_that_differ_from_positive_to_positive_are_told_apart():
     met = {"s": ["pa", "qb"], "t": ["pa", "pb", "qa"], "u": ["pa", "pb", "qa", "qb"]}
     rows = [pair(name, positive, negative) for name, both in met.items() for positive, negative in both]
     with queries.session({"pairs": table_of("pair_features", rows)}) as con:
-        (numbers,) = queries.rows(queries.query(con, "reports/pair_statistics"))
+        numbers = pair_numbers(con)
     assert (numbers["sessions"], numbers["positives"], numbers["negatives"]) == (3, 6, 6)
 
 
@@ -310,3 +310,29 @@ def test_what_arrived_is_the_books_of_all_files_added_up(tmp_path):
         "no_interest_by_kind": {}, "rejected_by_reason": {"bad_time": 3, "not_json": 1},
     }  # fmt: skip
     assert arrivals(make_lake(tmp_path / "empty"))["records"] == 0
+
+
+@pytest.mark.parametrize("without", [[], ["b"]], ids=["every list is whole", "a result has no text"])
+@pytest.mark.parametrize("objects", ["ab", "aa"], ids=["no parts", "parts"])
+def test_what_the_files_say_themselves_spares_a_look_and_changes_no_number(tmp_path, monkeypatch, without, objects):
+    lake = make_lake(tmp_path, items=table_of("items", [item(name) for name in "ab" if name not in without]))
+    lake.append("search_sessions", table_of("search_sessions", [session(name, ["a", "b"]) for name in "st"]), {})
+    shown = [name for name in "ab" if name not in without]
+    rows = [
+        sampled(name, shown, clicked, object_ids=list(objects)[: len(shown)], kept=[True, False][: len(shown)])
+        for name, clicked in (("s", "a"), ("t", ""))
+    ]
+    made(lake, "fine_tuning_inputs", [{k: v for k, v in row.items() if k != "kept"} for row in rows])
+    made(lake, "sampled_inputs", rows)
+    made(lake, "pair_features", [pair("s", "a", "b")])
+
+    def said():
+        with of_days(lake, [DAY], *FUNNEL) as con:
+            stages = funnel_of(con, lake, [DAY])
+            return stages, con.view("whole_lists").order("session_id").fetchall()
+
+    from_files = said()
+    monkeypatch.setattr(statistics, "same_bytes", lambda *_: False)
+    monkeypatch.setattr(statistics, "values_in", lambda slice_, _: slice_.table.name)
+    assert said() == from_files
+    check_reconciles(from_files[0])

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
 import ft_assets
-from ft_assets import queries, schemas
+from ft_assets import schemas
 from ft_assets.books import FATES, REASONS
-from ft_assets.checks import PAIR_TABLES
 from ft_assets.engine import Encoded
 from ft_assets.lake import Lake
 from ft_assets.log_pictures import records_picture
 from ft_assets.measuring import Measured
-from ft_assets.pictures import pictures_of_table
-from ft_assets.sample_rows import sample_columns, sample_rows
+from ft_assets.pictures import PAIR_TABLES, Picture, of_day, pictures_of_day
+from ft_assets.sample_rows import Cell, first_rows, sample_columns, sample_rows
+from ft_assets.statistics import pair_numbers
 
 SHOWN_FILES = 100
 
@@ -51,11 +51,21 @@ def day_metadata(lake: Lake, name: str, day: dt.date, warn: Callable[[str], None
         warn: told what could not be shown.
     """
     shown = _Shown(warn)
-    if name in PAIR_TABLES:
-        shown.add("numbers", lambda: _pair_numbers(lake, name, day))
-    shown.add("pictures", lambda: {p.name: dg.MetadataValue.md(p.markdown()) for p in pictures_of_table(lake, name, day)})
-    shown.add("sample rows", lambda: sample_metadata(lake, name, day))
+
+    def look() -> dict[str, Any]:
+        with of_day(lake, name, day) as con:
+            if name in PAIR_TABLES:
+                shown.add("numbers", lambda: pair_numbers(con))
+            shown.add("pictures", lambda: _pictures(pictures_of_day(con, lake, name, day)))
+            shown.add("sample rows", lambda: _sample(name, first_rows(con, name)))
+        return {}
+
+    shown.add("rows", look)  # the tables themselves may not open
     return shown.metadata
+
+
+def _pictures(pictures: Iterable[Picture]) -> dict[str, Any]:
+    return {picture.name: dg.MetadataValue.md(picture.markdown()) for picture in pictures}
 
 
 class _Shown:
@@ -78,15 +88,12 @@ class _Shown:
             self._warn(said)
 
 
-def _pair_numbers(lake: Lake, name: str, day: dt.date) -> dict[str, Any]:
-    with queries.session({"pairs": lake.slice(name, day)}) as con:
-        numbers = queries.rows(queries.query(con, "reports/pair_statistics"))[0]
-    return {key: value for key, value in numbers.items() if value is not None}
-
-
 def sample_metadata(lake: Lake, name: str, day: dt.date | None = None) -> dict[str, Any]:
     """A few rows, without what is personal; nothing where there are none."""
-    rows = sample_rows(lake, name, day)
+    return _sample(name, sample_rows(lake, name, day))
+
+
+def _sample(name: str, rows: Sequence[Mapping[str, Cell]]) -> dict[str, Any]:
     if not rows:
         return {}
     columns = [dg.TableColumn(column.name, schemas.type_name(column.type)) for column in sample_columns(schemas.TABLES[name])]
@@ -139,7 +146,7 @@ def _picture_of_records(done: Ingested) -> dict[str, Any]:
         books[fate] = done.books.of(fate).total()
         books["rejected_by_reason" if fate == "rejected" else f"{fate}_by_kind"] = done.books.of(fate)
     picture = records_picture(books)
-    return {picture.name: dg.MetadataValue.md(picture.markdown())}
+    return _pictures([picture])
 
 
 def _first(named: list[str] | dict[str, str]) -> list[str] | dict[str, str]:

@@ -183,7 +183,7 @@ def test_rows_that_cannot_be_drawn_are_said_to_be_so_and_fail_nothing(said, monk
     def broken(*_):
         raise TypeError("a SECRET value of a row")
 
-    monkeypatch.setattr(metadata, "pictures_of_table", broken)
+    monkeypatch.setattr(metadata, "pictures_of_day", broken)
     warnings = []
     shown = metadata.day_metadata(Home.find().lake, "fine_tuning_inputs", dt.date.fromisoformat(DAY), warnings.append)
     words = "pictures: TypeError, they cannot be shown of the rows as they are; see the checks"

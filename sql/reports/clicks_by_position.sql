@@ -1,13 +1,16 @@
 -- How often a result was shown at each position, and drew an event there. A list that is ready as it was shown
--- is the page; of the others the places were looked up. Reads fine_tuning_inputs, whole_lists, places (of the others).
-with shown as (
-    select generate_subscripts(clicked, 1)::bigint as position, unnest(clicked) as clicked
-    from fine_tuning_inputs
-    where session_id in (select session_id from whole_lists)
+-- is the page; of the others the places were looked up. Reads whole_lists, places (of the others).
+/* Few patterns of clicks make up most lists. */
+with patterns as (
+    select clicked, count(*) as lists from whole_lists group by clicked
+),
+shown as (
+    select generate_subscripts(clicked, 1)::bigint as position, unnest(clicked) as clicked, lists as times
+    from patterns
     union all
-    select position, clicked from places
+    select position, clicked, 1 from places
 )
-select position, count(*)::bigint as shown, count(*) filter (where clicked)::bigint as clicks
+select position, sum(times)::bigint as shown, coalesce(sum(times) filter (clicked), 0)::bigint as clicks
 from shown
 group by position
 order by position

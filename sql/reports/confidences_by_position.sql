@@ -1,21 +1,23 @@
 -- Mean and quartiles of the confidences at each position: of objects, each once, at the first place of their parts.
 -- Quartiles are in steps of 1/200, so that memory does not grow with the pairs. Of pairs across sessions the positive
 -- counts alone: the session of the negative is not told.
--- An object of a session goes by a 64-bit hash. Reads placed_sessions, places (of these sessions), pair_features.
+-- An object of a session goes by a 64-bit hash. Reads placed_sessions, places (of these sessions), pairs.
 with objects as (
     select hash(session_id, object_id) as object, min(position) as position
     from places
     group by object
 ),
-pairs as (
-    select * from pair_features where session_id in (select session_id from placed_sessions)
+drawn as materialized (
+    select session_id, positive_id, positive_confidence, negative_id, negative_confidence, pairing
+    from pairs
+    where session_id in (select session_id from placed_sessions)
 ),
 believed as (
     select distinct true as is_event, hash(session_id, positive_id) as object, positive_confidence as confidence
-    from pairs
+    from drawn
     union all
     select distinct false, hash(session_id, negative_id), negative_confidence
-    from pairs
+    from drawn
     where pairing = 'session'
 ),
 levels as (

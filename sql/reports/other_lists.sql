@@ -1,4 +1,4 @@
 -- Sessions whose results are not all ready just as they were shown. Reads fine_tuning_inputs, whole_lists.
-select session_id
+select session_id, false as is_whole
 from fine_tuning_inputs
-where session_id not in (select session_id from whole_lists)
+anti join whole_lists using (session_id)

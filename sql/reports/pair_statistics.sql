@@ -1,43 +1,26 @@
--- What a day's pairs look like: numbers that Dagster's UI plots over the days. Reads pairs (one day of a table of pairs).
--- A negative stands in as many pairs as there are positives in its session, so millions would have to be told apart to count
--- them. Mostly every positive of a session stands against the same negatives, which then are as many as the pairs of any one
--- positive (pairs are unique). That is told by their number and their 64-bit hashes, and only other sessions are gone through.
-with positives as materialized (
-    select session_id, positive_id, count(*) as negatives, bit_xor(hash(negative_id)) as which
+-- What a day's pairs look like: numbers that Dagster's UI plots over the days.
+-- Reads pairs (one day of a table of pairs), and of these sessions_of_pairs (as objects_of_pairs counts them) and means_of_pairs.
+/* Materialized, so that nothing is hashed but what is told apart. */
+with told_apart as materialized (
+    select session_id, negative_id
     from pairs
-    group by session_id, positive_id
-),
-sessions as materialized (
-    select
-        session_id,
-        count(*) as positives,
-        max(negatives) as negatives,
-        min(negatives) = max(negatives) and min(which) = max(which) as are_the_same
-    from positives
-    group by session_id
+    where session_id in (select session_id from sessions_of_pairs where not are_the_same)
 ),
 others as (
-    select count(distinct hash(session_id, negative_id)) as negatives
-    from pairs
-    where session_id in (select session_id from sessions where not are_the_same)
+    select count(distinct hash(session_id, negative_id)) as negatives from told_apart
 ),
 counted as (
     select
         count(*) as sessions,
         coalesce(sum(positives), 0)::bigint as positives,
         coalesce(sum(negatives) filter (where are_the_same), 0)::bigint as negatives
-    from sessions
-),
-means as (
-    select
-        avg(positive_rank) as mean_positive_rank,
-        avg(negative_rank) as mean_negative_rank,
-        avg((target * (positive_rank - negative_rank) > 0)::int) as share_ordered_right,
-        avg(positive_confidence) as mean_positive_confidence,
-        avg(negative_confidence) as mean_negative_confidence
-    from pairs
+    from sessions_of_pairs
 )
-select counted.sessions, counted.positives, counted.negatives + others.negatives as negatives, means.*
+select
+    counted.sessions,
+    counted.positives,
+    counted.negatives + others.negatives as negatives,
+    means.* exclude (pairs, pairs_with_ranks)
 from counted
 cross join others
-cross join means
+cross join means_of_pairs as means

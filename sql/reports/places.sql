@@ -1,10 +1,14 @@
--- The place of every result of some sessions on its page, from 1, with its object and whether it drew an event. A list that
--- names an item twice showed it at its first place. Results without a text have their place and are not here.
+-- The place of every result of some sessions on its page, from 1, with its object and whether it drew an event. A list that is
+-- ready as it was shown is the page. Of the others, one that names an item twice showed it at its first place, and results
+-- without a text have their place and are not here.
 -- Reads placed_sessions, search_sessions, fine_tuning_inputs.
-with shown as (
+with others as (
+    select session_id from placed_sessions where not is_whole
+),
+shown as (
     select session_id, unnest(results).item_id as item_id, generate_subscripts(results, 1) as position
     from search_sessions
-    where session_id in (select session_id from placed_sessions)
+    where session_id in (select session_id from others)
 ),
 first_places as (
     select session_id, item_id, min(position)::bigint as position
@@ -14,8 +18,12 @@ first_places as (
 ready as (
     select session_id, unnest(item_ids) as item_id, unnest(object_ids) as object_id, unnest(clicked) as clicked
     from fine_tuning_inputs
-    where session_id in (select session_id from placed_sessions)
+    where session_id in (select session_id from others)
 )
 select session_id, object_id, position, clicked
 from ready
 join first_places using (session_id, item_id)
+union all
+select session_id, unnest(object_ids), generate_subscripts(object_ids, 1)::bigint, unnest(clicked)
+from fine_tuning_inputs
+where session_id in (select session_id from placed_sessions where is_whole)

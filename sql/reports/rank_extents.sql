@@ -1,4 +1,4 @@
--- Between which values the ranks lie, and their means; null without a pair. Reads pair_features.
+-- Between which values the ranks lie of pairs that have two, and their means; null without such a pair. Reads pairs.
 select
     least(min(positive_rank), min(negative_rank)) as lowest_rank,
     greatest(max(positive_rank), max(negative_rank)) as highest_rank,
@@ -6,5 +6,5 @@ select
     avg(negative_rank) as mean_negative_rank,
     avg((target * (positive_rank - negative_rank) > 0)::int) as share_ordered_right,
     count(*)::bigint as pairs
-from pair_features
+from pairs
 where isfinite(positive_rank) and isfinite(negative_rank)
