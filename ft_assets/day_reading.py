@@ -53,18 +53,21 @@ def parts_in_order(day: Slice, columns: Sequence[str], words: Sequence[str] = ()
     """A day's sessions in order of time, as many at once as memory may hold, each column in one piece.
 
     A day that is larger is read several times, at each a part of its time: no session waits on a disk to be merged.
+
+    Args:
+        day: a day of a table of sessions.
+        columns: which of its columns, those of ``ORDER`` among them.
+        words: as for ``row_groups``.
     """
     files = list(day.fragments())
     metadata = [file.metadata for file in files]
     size = sum(each.row_group(number).total_byte_size for each in metadata for number in range(each.num_row_groups))
     cuts = _cuts(day, -(-size // HELD_BYTES))
     for part in range(len(cuts) + 1):
-        held = [day.table.schema.empty_table().select(list(columns))]
-        for group in row_groups(day, columns, words):
-            mine = group.filter(pa.array(_part(group, cuts) == part)) if len(cuts) else group
-            held += [mine] if mine.num_rows else []
-        if len(held) > 1:
-            whole = pa.concat_tables(held[1:]).unify_dictionaries().combine_chunks()
+        held = [_rows_of(group, cuts, part) for group in row_groups(day, columns, words)]
+        if any(map(len, held)):
+            whole = pa.concat_tables(held).unify_dictionaries().combine_chunks()
+            held.clear()
             yield whole.take(_order(whole))
 
 
@@ -76,9 +79,11 @@ def _cuts(day: Slice, parts: int) -> Array:
     return np.unique(times[[len(times) * number // parts for number in range(1, parts)]])
 
 
-def _part(group: pa.Table, cuts: Array) -> Array:
-    """The part of the day that each row is of: rows of one time are of one part."""
-    return np.searchsorted(cuts, _times(group), side="right")
+def _rows_of(group: pa.Table, cuts: Array, part: int) -> pa.Table:
+    """Rows of one part of the day; those of one time are of one part."""
+    if not len(cuts):
+        return group
+    return group.filter(pa.array(np.searchsorted(cuts, _times(group), side="right") == part))
 
 
 def _times(group: pa.Table) -> Array:
