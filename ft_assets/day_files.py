@@ -128,7 +128,7 @@ def only_used(array: pa.Array) -> pa.Array:
         return pa.ListArray.from_arrays(offsets, values, mask=array.is_null() if array.null_count else None)
     if not pa.types.is_dictionary(array.type):
         return array
-    codes = array.indices.drop_null().to_numpy()
+    codes = array.indices.drop_null().to_numpy().astype(np.intp)
     occurs = np.zeros(len(array.dictionary), dtype=bool)
     occurs[codes] = True
     if occurs.all():

@@ -36,12 +36,12 @@ def row_groups(day: Slice, columns: Sequence[str], words: Sequence[str] = ()) ->
         yield from _groups(day, file, columns, words)
 
 
-def in_order(day: Slice, size: int, words: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
-    """All columns of a day's sessions in order of time, ``size`` at a time, each batch in one piece.
+def in_order(day: Slice, size: int, columns: Sequence[str], words: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+    """A day's sessions in order of time, ``size`` at a time, each batch in one piece; columns are as for ``parts_in_order``.
 
     They are written in that order, and mostly lie so; else they are put in order.
     """
-    columns, files = day.table.column_names, _files_in_order(day)
+    files = _files_in_order(day)
     if files is None:
         tables = parts_in_order(day, columns, words)
     else:

@@ -62,6 +62,7 @@ __all__ = [
 
 SESSIONS_PER_BATCH = 16_384
 WORDS = ["query_text", "query_hash", "item_ids", "object_ids"]  # of sessions, those that come again and again
+PACKED = [name for name in SAMPLED_INPUTS.column_names if name not in ("query_text", "event_weight")]  # what pairs are made of
 PAIRINGS = ("session", "irrelevant")
 HASHES_KEPT = 1_000_000  # of object ids: some 100 MB
 SESSIONS_PER_JOIN = 32_768  # a group of rows in the files: what is put together of several costs their words again
@@ -302,7 +303,7 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
         counts.clear()
         counts.update(sessions_read=0, results_shown=0, pairs_session=0, pairs_irrelevant=0)
         with pair_maker(inputs, items, vectors, model, settings) as maker:
-            sessions = own_pairs(_shown(_session_batches(inputs, settings.sessions_per_batch, counts), counts))
+            sessions = own_pairs(_shown(_session_batches(inputs, settings.sessions_per_batch, counts, PACKED), counts))
             yield from counted(maker.rows(sessions, counts), counts)
             if not settings.not_irrelevant_only:
                 yield from counted(maker.rows(_partners(inputs, settings.sessions_per_batch), counts), counts)
@@ -504,7 +505,7 @@ def _pair_rows(
 def _coded(words: pa.Array, rows: np.ndarray[Any, Any]) -> pa.DictionaryArray:
     """Words by their rows, as codes: a pair's words all come again and again."""
     coded = words.dictionary_encode()
-    return pa.DictionaryArray.from_arrays(coded.indices.to_numpy()[rows], coded.dictionary)
+    return pa.DictionaryArray.from_arrays(coded.indices.take(pa.array(rows)), coded.dictionary)
 
 
 def fine_tuning_features(pairs: Slice, minimum: float, maximum: float) -> DayRows:
@@ -538,9 +539,11 @@ def _inside(pairs: Slice, minimum: float, maximum: float) -> Iterator[pa.RecordB
             yield from group.filter(is_inside).combine_chunks().to_batches()
 
 
-def _session_batches(inputs: Slice, size: int, counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
+def _session_batches(
+    inputs: Slice, size: int, counts: dict[str, int], columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     """Sessions in order of time, ``size`` at a time, each batch contiguous."""
-    for batch in in_order(inputs, size, WORDS):
+    for batch in in_order(inputs, size, columns or inputs.table.column_names, WORDS):
         _add(counts, sessions_read=batch.num_rows)
         yield batch
 

@@ -15,9 +15,11 @@ from ft_assets import day_files, day_reading
 from ft_assets.day_files import decoded
 from ft_assets.day_reading import ORDER, in_order, parts_in_order, row_groups
 from ft_assets.lake import Lake, Slice
+from ft_assets.schemas import FINE_TUNING_INPUTS
 from ft_assets_tests.builders import DAY, NEXT_DAY, at_noon, inputs, make_lake, put_day, session, table_of
 
 Row = dict[str, Any]
+COLUMNS = FINE_TUNING_INPUTS.column_names
 WORDS = ["query_text", "query_hash", "item_ids", "object_ids"]
 
 
@@ -62,17 +64,17 @@ def test_sessions_come_in_order_of_time_however_they_lie(
     for seed, files in enumerate((1, 2, 5)):
         rows = some_sessions(60, seed)
         day = put(make_lake(tmp_path / f"{seed}"), rows, files, monkeypatch)
-        batches = list(in_order(day, size, WORDS))
+        batches = list(in_order(day, size, COLUMNS, WORDS))
         assert [row for batch in batches for row in batch.to_pylist()] == by_time(rows)
         assert [batch.num_rows for batch in batches[:-1]] == [size] * (len(batches) - 1)
-        parts = list(parts_in_order(day, day.table.column_names, WORDS))
+        parts = list(parts_in_order(day, COLUMNS, WORDS))
         assert [row for part in parts for row in part.to_pylist()] == by_time(rows)
         assert (len(parts) > 1) == (held < 10_000), "a large day is read in parts, a small one is not"
 
 
 def test_words_are_codes_and_all_else_is_as_the_table_has_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     day = put(make_lake(tmp_path), some_sessions(60), 2, monkeypatch)
-    tables = [*row_groups(day, day.table.column_names, WORDS), *map(pa.table, in_order(day, 7, WORDS))]
+    tables = [*row_groups(day, COLUMNS, WORDS), *map(pa.table, in_order(day, 7, COLUMNS, WORDS))]
     for made in tables:
         assert [decoded(column.type) for column in made.columns] == day.table.schema.types
         coded = {name for name in made.column_names if made[name].type != day.table.schema.field(name).type}
@@ -89,12 +91,12 @@ def test_a_day_that_lies_in_order_is_not_held_in_memory(tmp_path: Path, monkeypa
     monkeypatch.setattr(day_reading, "parts_in_order", held)
     rows = by_time(some_sessions(60))
     day = put(make_lake(tmp_path / "sorted"), rows, 10, monkeypatch)
-    assert [row for batch in in_order(day, 7) for row in batch.to_pylist()] == rows
+    assert [row for batch in in_order(day, 7, COLUMNS) for row in batch.to_pylist()] == rows
     for first in (0, 4, 5, 11, 58):  # inside of a file, and the last of one with the first of the next
         swapped = [*rows[:first], rows[first + 1], rows[first], *rows[first + 2 :]]
         day = put(make_lake(tmp_path / f"{first}"), swapped, 10, monkeypatch)
         with pytest.raises(AssertionError, match="put in order"):
-            list(in_order(day, 7))
+            list(in_order(day, 7, COLUMNS))
 
 
 def test_what_another_engine_rewrote_is_read_as_it_was(tmp_path: Path) -> None:
@@ -104,7 +106,7 @@ def test_what_another_engine_rewrote_is_read_as_it_was(tmp_path: Path) -> None:
     left = by_time([row for row in rows if row["session_id"] != "s7"])
     day = lake.slice("fine_tuning_inputs", DAY)
     for words in (WORDS, []):
-        found = list(in_order(day, 1000, words))
+        found = list(in_order(day, 1000, COLUMNS, words))
         assert [row for batch in found for row in batch.to_pylist()] == left
         assert [decoded(type_) for type_ in found[0].schema.types] == day.table.schema.types
 
@@ -122,7 +124,7 @@ def test_a_day_of_no_rows_has_no_batch(tmp_path: Path) -> None:
     lake = make_lake(tmp_path)
     day = lake.slice("fine_tuning_inputs", DAY)
     for _ in range(2):
-        assert [*in_order(day, 7), *parts_in_order(day, ORDER), *row_groups(day, ["session_id"])] == []
+        assert [*in_order(day, 7, COLUMNS), *parts_in_order(day, ORDER), *row_groups(day, ["session_id"])] == []
         put_day(lake, "fine_tuning_inputs", table_of("fine_tuning_inputs", []))
         day = lake.slice("fine_tuning_inputs", DAY)
 
