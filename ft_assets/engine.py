@@ -19,10 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_assets import queries
+from ft_assets.day_reading import in_order, parts_in_order, row_groups
 from ft_assets.day_vectors import DayVectors
 from ft_assets.device_memory import Fitting
 from ft_assets.found_vectors import found_vectors
-from ft_assets.joining import BOOKS, Catalogue, join_sessions
+from ft_assets.joining import BOOKS, LOGGED, Catalogue, events_of, item_names, join_sessions
 from ft_assets.lake import Batches, Slice
 from ft_assets.packing import PackedSessions, pack_sessions
 from ft_assets.queries import rebatched
@@ -30,6 +31,7 @@ from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUT
 from ft_assets.text_encoding import Encoded, Encoding, text_vectors
 
 if TYPE_CHECKING:
+    import duckdb
     import torch
 
     from ft_assets.kernels import Landing, Ranker, SessionPairs
@@ -58,9 +60,11 @@ __all__ = [
 ]
 
 SESSIONS_PER_BATCH = 16_384
+WORDS = ["query_text", "query_hash", "item_ids", "object_ids"]  # of sessions, those that come again and again
+PACKED = [name for name in SAMPLED_INPUTS.column_names if name not in ("query_text", "event_weight")]  # what pairs are made of
 PAIRINGS = ("session", "irrelevant")
 HASHES_KEPT = 1_000_000  # of object ids: some 100 MB
-SESSIONS_PER_JOIN = 16_384  # each batch looks its items up in all of the day
+SESSIONS_PER_JOIN = 32_768  # a group of rows in the files: what is put together of several costs their words again
 IN_FLIGHT = 1  # batches that a GPU works on while the next is packed
 
 
@@ -107,23 +111,33 @@ def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, flags: Slic
     counts: dict[str, int] = {}
     read = (sessions, events, items, flags)
 
-    def joined(batch: pa.RecordBatch, catalogue: Catalogue) -> pa.RecordBatch:
-        rows, books = join_sessions(batch, catalogue)
-        _add(counts, **books)
-        counts["sessions_flagged"] -= batch.num_rows
-        return rows
-
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
         counts.update(sessions_read=sessions.row_count, sessions_flagged=sessions.row_count, **dict.fromkeys(BOOKS, 0))
-        with queries.session({slice_.table.name: slice_ for slice_ in read}) as con:
-            catalogue = Catalogue.of(queries.query(con, "assets/fine_tuning_inputs_items").to_arrow_table())
-            logged = queries.query(con, "assets/fine_tuning_inputs", {"event_types": event_types})
-            for batch in rebatched(queries.stream(logged, SESSIONS_PER_JOIN), SESSIONS_PER_JOIN):
-                yield from counted([joined(batch, catalogue)], counts)
+        with queries.session({slice_.table.name: slice_ for slice_ in (events, items, flags)}) as con:
+            for part in parts_in_order(sessions, LOGGED, ["query_text", "results"]):
+                ready, catalogue = _with_events(con, part, event_types)
+                counts["sessions_flagged"] -= ready.num_rows
+                for batch in ready.to_batches(SESSIONS_PER_JOIN):
+                    rows, books = join_sessions(batch, catalogue)
+                    _add(counts, **books)
+                    yield from counted([rows], counts)
         counts.setdefault("rows_out", 0)
 
     return DayRows(batches, counts, versions(*read))
+
+
+def _with_events(con: duckdb.DuckDBPyConnection, part: pa.Table, event_types: list[str]) -> tuple[pa.Table, Catalogue]:
+    """Sessions that no enforced rule flags, with the hashes of their queries and their events; and the items that are shown."""
+    numbered = part.select(["session_id", "query_text"]).append_column("place", pa.array(np.arange(len(part))))
+    shown = pa.table({"item_id": item_names(part["results"])})
+    with queries.seen(con, {"sessions": numbered, "shown": shown}):
+        unflagged = queries.query(con, "assets/fine_tuning_inputs").to_arrow_table()
+        logged = queries.query(con, "assets/fine_tuning_inputs_events", {"event_types": event_types}).to_arrow_table()
+        catalogue = Catalogue.of(queries.query(con, "assets/fine_tuning_inputs_items").to_arrow_table())
+    ready = part if len(unflagged) == len(part) else part.take(unflagged["place"])
+    ready = ready.append_column("query_hash", unflagged["query_hash"])
+    return ready.append_column("events", events_of(ready["session_id"], logged, shown["item_id"])).combine_chunks(), catalogue
 
 
 def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
@@ -154,24 +168,14 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
                 seed=seed,
             ).numpy()
         _add(counts, not_event_objects=int(not_events.sum()), not_event_objects_kept=int((objects & not_events).sum()))
-        offsets = pa.array(packed.offsets, pa.int32())
-        kept = pa.ListArray.from_arrays(offsets, pa.array(objects[packed.object_index]))
-        names = packed.object_name_index[packed.object_index].astype(np.int32)
-        coded = pa.ListArray.from_arrays(offsets, pa.DictionaryArray.from_arrays(pa.array(names), packed.object_names))
-        # Mostly each item is its own object.
-        items = coded if batch["item_ids"].flatten().equals(batch["object_ids"].flatten()) else batch["item_ids"]
-        columns = {
-            **dict(zip(batch.schema.names, batch.columns, strict=True)),
-            "item_ids": items,
-            "object_ids": coded,
-            "kept": kept,
-        }
+        kept = pa.ListArray.from_arrays(pa.array(packed.offsets, pa.int32()), pa.array(objects[packed.object_index]))
+        columns = {**dict(zip(batch.schema.names, batch.columns, strict=True)), "kept": kept}
         return pa.RecordBatch.from_arrays([columns[name] for name in SAMPLED_INPUTS.column_names], SAMPLED_INPUTS.column_names)
 
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
         counts.update(sessions_read=0, not_event_objects=0, not_event_objects_kept=0)
-        yield from counted(map(thinned, _session_batches(inputs, SESSIONS_PER_BATCH, counts)), counts)
+        yield from counted(map(thinned, _session_batches(inputs, SESSIONS_PER_JOIN, counts)), counts)
 
     return DayRows(batches, counts, versions(inputs))
 
@@ -298,7 +302,7 @@ def pair_features(inputs: Slice, items: Slice, vectors: Slice, model: str, setti
         counts.clear()
         counts.update(sessions_read=0, results_shown=0, pairs_session=0, pairs_irrelevant=0)
         maker = pair_maker(inputs, items, vectors, model, settings)
-        sessions = own_pairs(_shown(_session_batches(inputs, settings.sessions_per_batch, counts), counts))
+        sessions = own_pairs(_shown(_session_batches(inputs, settings.sessions_per_batch, counts, PACKED), counts))
         yield from counted(maker.rows(sessions, counts), counts)
         if not settings.not_irrelevant_only:
             yield from counted(maker.rows(_partners(inputs, settings.sessions_per_batch), counts), counts)
@@ -472,12 +476,13 @@ def _pair_rows(
 ) -> pa.RecordBatch:
     """Rows of pair_features; the numbers are ranks and confidences of positives and negatives, float32 [4, P]."""
     count, session = len(pairs), pairs.session.numpy()
+    names = pa.DictionaryArray.from_arrays(packed.object_name_index.astype(np.int32), packed.object_names)
     columns = {
         "session_id": _coded(batch["session_id"], session),
         "session_date": batch["session_date"].take(pa.array(session)),
         "query_hash": _coded(batch["query_hash"], session),
-        "positive_id": _coded(packed.object_names, packed.object_name_index[pairs.positive_object.numpy()]),
-        "negative_id": _coded(packed.object_names, packed.object_name_index[pairs.negative_object.numpy()]),
+        "positive_id": _coded(names, pairs.positive_object.numpy()),
+        "negative_id": _coded(names, pairs.negative_object.numpy()),
         "positive_rank": numbers[0],
         "negative_rank": numbers[1],
         "target": np.full(count, target, dtype=np.int8),
@@ -491,12 +496,9 @@ def _pair_rows(
 
 
 def _coded(words: pa.Array, rows: np.ndarray[Any, Any]) -> pa.DictionaryArray:
-    """Some of the words, by their rows, as a dictionary of those that occur: a pair's words all come again and again."""
-    occurs = np.zeros(len(words), dtype=bool)
-    occurs[rows] = True
-    place = np.cumsum(occurs, dtype=np.int32) - 1
-    distinct = words.filter(pa.array(occurs)).dictionary_encode()  # sessions may share a query
-    return pa.DictionaryArray.from_arrays(distinct.indices.take(pa.array(place[rows])), distinct.dictionary)
+    """Words by their rows, as codes: a pair's words all come again and again."""
+    coded = words.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(coded.indices.take(pa.array(rows)), coded.dictionary)
 
 
 def fine_tuning_features(pairs: Slice, minimum: float, maximum: float) -> DayRows:
@@ -512,20 +514,31 @@ def fine_tuning_features(pairs: Slice, minimum: float, maximum: float) -> DayRow
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
         counts.update(pairs_read=pairs.row_count)
-        with queries.session({"pair_features": pairs}) as con:
-            inside = queries.query(con, "assets/fine_tuning_features", {"min": minimum, "max": maximum})
-            yield from counted(queries.stream(inside.select(*FINE_TUNING_FEATURES.column_names)), counts)
+        yield from counted(_inside(pairs, minimum, maximum), counts)
         counts["pairs_clamped"] = counts["pairs_read"] - counts["rows_out"]
 
     return DayRows(batches, counts, versions(pairs))
 
 
-def _session_batches(inputs: Slice, size: int, counts: dict[str, int]) -> Iterator[pa.RecordBatch]:
+def _inside(pairs: Slice, minimum: float, maximum: float) -> Iterator[pa.RecordBatch]:
+    """Only the ranks are put into DuckDB, where the rule is; words stay codes from file to file."""
+    names = FINE_TUNING_FEATURES.column_names
+    words = [field.name for field in FINE_TUNING_FEATURES.schema if pa.types.is_string(field.type)]
+    with queries.session() as con:
+        for group in row_groups(pairs, names, words):
+            with queries.seen(con, {"pairs": group.select(["positive_rank", "negative_rank"])}):
+                asked = queries.query(con, "assets/fine_tuning_features", {"min": minimum, "max": maximum})
+                is_inside = asked.to_arrow_table()["is_inside"]
+            yield from group.filter(is_inside).combine_chunks().to_batches()
+
+
+def _session_batches(
+    inputs: Slice, size: int, counts: dict[str, int], columns: list[str] | None = None
+) -> Iterator[pa.RecordBatch]:
     """Sessions in order of time, ``size`` at a time, each batch contiguous."""
-    with queries.session({"sessions": inputs}) as con:
-        for batch in rebatched(queries.stream(queries.query(con, "assets/sessions_in_order"), size), size):
-            _add(counts, sessions_read=batch.num_rows)
-            yield batch.cast(inputs.table.schema)
+    for batch in in_order(inputs, size, columns or inputs.table.column_names, WORDS):
+        _add(counts, sessions_read=batch.num_rows)
+        yield batch
 
 
 def counted(batches: Iterable[pa.RecordBatch], counts: dict[str, int]) -> Iterator[pa.RecordBatch]:

@@ -9,7 +9,7 @@ Letters: S sessions of a batch, N results, E events, U distinct items of the bat
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -26,6 +26,41 @@ BOOKS = (
 )
 
 
+LOGGED = ["session_id", "session_date", "query_text", "started_at", "results", "marked_irrelevant"]
+
+
+def item_names(results: pa.ChunkedArray) -> pa.Array:
+    """The distinct items of lists of results, whose items are a dictionary of one piece."""
+    return _whole(results).flatten().field("item_id").dictionary_encode().dictionary
+
+
+def events_of(session_ids: pa.ChunkedArray, events: pa.Table, names: pa.ChunkedArray) -> pa.ListArray:
+    """A list of its events for each session: a group for every session takes DuckDB several times as long.
+
+    Args:
+        session_ids: [S].
+        events: columns session_id, item_id, is_positive.
+        names: distinct items that become the dictionary; an event on another one has no item here.
+    """
+    ids = _whole(session_ids).dictionary_encode()
+    found = pc.index_in(_whole(events["session_id"]), value_set=ids.dictionary, skip_nulls=True)
+    mine = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))  # those of flagged sessions are not read
+    at = found.take(pa.array(mine)).to_numpy()
+    counts = np.bincount(at, minlength=len(ids.dictionary))
+    starts, code = np.cumsum(counts) - counts, ids.indices.to_numpy()
+    offsets = np.append(0, np.cumsum(counts[code]))
+    # Sessions of one id each have all of its events.
+    places = np.repeat(starts[code] - offsets[:-1], counts[code]) + np.arange(offsets[-1])
+    rows = pa.array(mine[np.argsort(at, kind="stable")][places])
+    item = pa.DictionaryArray.from_arrays(pc.index_in(_whole(events["item_id"]), value_set=_whole(names)), _whole(names))
+    values = pa.StructArray.from_arrays([item.take(rows), _whole(events["is_positive"]).take(rows)], ["item_id", "is_positive"])
+    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The items that have a text.
@@ -37,12 +72,20 @@ class Catalogue:
 
     item_ids: pa.Array
     object_ids: pa.Array
+    _asked: list[tuple[pa.Array, Array, pa.DictionaryArray]] = field(default_factory=list, repr=False, compare=False)
 
     @classmethod
     def of(cls, items: pa.Table) -> Catalogue:
         """From the columns item_id and object_id."""
-        items = items.combine_chunks()
-        return cls(*(pa.concat_arrays(items[name].chunks or [pa.array([], pa.string())]) for name in ("item_id", "object_id")))
+        return cls(*(_whole(items[name]) for name in ("item_id", "object_id")))
+
+    def rows_of(self, names: pa.Array) -> tuple[Array, pa.DictionaryArray]:
+        """Row of each name, int64, -1 for one without a text; and its object, null there. It knows what it was asked last."""
+        if not self._asked or not self._asked[0][0].equals(names):
+            found = pc.index_in(names, value_set=self.item_ids)
+            objects = self.object_ids.take(found).dictionary_encode()
+            self._asked[:] = [(names, pc.fill_null(found, -1).to_numpy().astype(np.int64), objects)]
+        return self._asked[0][1:]
 
 
 @dataclass(frozen=True)
@@ -54,9 +97,10 @@ class _Shown:
         session: int64 [N], the session of each.
         key: int64 [N], of (session, item): the same item in the same session has the same one.
         first: bool [N], whether it is the first place of its item in its list: there it was seen.
-        names: the distinct items of the batch, [U].
+        names: distinct items, all of the batch among them, [U].
         code: int64 [N], row of each item in ``names``; U for one that is null.
         row: int64 [U + 1], row of each name in the catalogue; -1 for one without a text.
+        objects: dictionary [U], the object of each name; null for one without a text.
     """
 
     results: pa.StructArray
@@ -66,6 +110,7 @@ class _Shown:
     names: pa.Array
     code: Array
     row: Array
+    objects: pa.DictionaryArray
 
 
 def join_sessions(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[pa.RecordBatch, Mapping[str, int]]:
@@ -77,7 +122,8 @@ def join_sessions(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[pa.Recor
     nobody wants.
 
     Args:
-        batch: rows of ``sql/assets/fine_tuning_inputs.sql``.
+        batch: sessions with the columns ``LOGGED``, ``query_hash`` and ``events``, a list of {item_id, is_positive}. Items may
+            come as a dictionary, here and there the same one: batches that share it are joined many times faster.
         catalogue: the items of the day that have a text.
     """
     shown = _shown(batch, catalogue)
@@ -87,7 +133,7 @@ def join_sessions(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[pa.Recor
     drew = _among(shown.key, event_key[positive])
     kept = shown.first & has_text
     lengths = np.bincount(shown.session[kept], minlength=batch.num_rows)
-    lists = _lists(shown, catalogue, kept, drew, lengths)
+    lists = _lists(shown, kept, drew, lengths)
     drew_event = np.bincount(shown.session[drew], minlength=batch.num_rows) > 0
     columns = {
         **{name: batch[name] for name in ("session_id", "session_date", "query_text", "query_hash", "started_at")},
@@ -115,38 +161,39 @@ def join_sessions(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[pa.Recor
 
 def _shown(batch: pa.RecordBatch, catalogue: Catalogue) -> _Shown:
     results = batch["results"].flatten()
-    session = np.repeat(np.arange(batch.num_rows), pc.list_value_length(batch["results"]).to_numpy(zero_copy_only=False))
+    session = np.repeat(np.arange(batch.num_rows), pc.list_value_length(batch["results"]).fill_null(0).to_numpy())
     items = results.field("item_id").dictionary_encode()
     names = items.dictionary
     code = items.indices.fill_null(len(names)).to_numpy().astype(np.int64)
-    row = pc.fill_null(pc.index_in(names, value_set=catalogue.item_ids), -1).to_numpy()
+    row, objects = catalogue.rows_of(names)
     key = session * (len(names) + 1) + code
-    return _Shown(results, session, key, first_places(key), names, code, np.append(row, -1).astype(np.int64))
+    return _Shown(results, session, key, first_places(key), names, code, np.append(row, -1), objects)
 
 
 def _events(batch: pa.RecordBatch, shown: _Shown) -> tuple[Array, Array, Array]:
     """Key of each event, whether it is positive, and its item's code: [E] each.
 
-    An event on an item that no session of the batch showed has a key of its own session that no result can have.
+    An event on an item that no session of the batch showed has a key that no result can have.
     """
     events = batch["events"].flatten()
-    session = np.repeat(np.arange(batch.num_rows), pc.list_value_length(batch["events"]).to_numpy(zero_copy_only=False))
-    at = pc.index_in(events.field("item_id"), value_set=shown.names)
+    session = np.repeat(np.arange(batch.num_rows), pc.list_value_length(batch["events"]).fill_null(0).to_numpy())
+    items = events.field("item_id")
+    is_coded = pa.types.is_dictionary(items.type) and items.dictionary.equals(shown.names)
+    at = items.indices if is_coded else pc.index_in(items, value_set=shown.names)
     code = pc.fill_null(at, -1).to_numpy().astype(np.int64)
     key = np.where(code < 0, -1, session * (len(shown.names) + 1) + code)
     return key, events.field("is_positive").to_numpy(zero_copy_only=False).astype(bool), code
 
 
-def _lists(shown: _Shown, catalogue: Catalogue, kept: Array, drew: Array, lengths: Array) -> dict[str, pa.Array]:
+def _lists(shown: _Shown, kept: Array, drew: Array, lengths: Array) -> dict[str, pa.Array]:
     offsets = pa.array(np.append(0, np.cumsum(lengths)), pa.int32())
     code, results, clicked = shown.code, shown.results, drew
     if not kept.all():
         code, results, clicked = code[kept], results.filter(pa.array(kept)), clicked[kept]
-    objects = catalogue.object_ids.take(pa.array(shown.row[:-1], mask=shown.row[:-1] < 0)).dictionary_encode()
     values = {
         # The words stay dictionaries, as the files will have them.
         "item_ids": pa.DictionaryArray.from_arrays(pa.array(code.astype(np.int32)), shown.names),
-        "object_ids": pa.DictionaryArray.from_arrays(objects.indices.take(pa.array(code)), objects.dictionary),
+        "object_ids": pa.DictionaryArray.from_arrays(shown.objects.indices.take(pa.array(code)), shown.objects.dictionary),
         "ranks": results.field("rank"),
         "clicked": pa.array(clicked),
         "event_weight": pa.array(clicked.astype(np.float32)),

@@ -88,12 +88,12 @@ def pack_sessions(
     item_rows = np.zeros(len(name), dtype=np.int64)
     query_rows = np.zeros(batch.num_rows, dtype=np.int64)
     if query_vectors is not None and item_vectors is not None:
-        query_rows = query_vectors.rows_of(batch["query_hash"])
+        query_rows = _rows_of(query_vectors, batch["query_hash"])
         if (query_rows < 0).any():
             at = int(np.flatnonzero(query_rows < 0)[0])
             raise ValueError(f"session {batch['session_id'][at]} has no vector for its query; run text_vectors first")
         items = _flat(batch, "item_ids")
-        item_rows = item_vectors.rows_of(items)
+        item_rows = _rows_of(item_vectors, items)
         if (item_rows < 0).any():
             raise ValueError(f"item {items[int(np.flatnonzero(item_rows < 0)[0])]} has no vector; run text_vectors first")
     object_offsets, object_index, first = _numbered(offsets, name, len(names.dictionary))
@@ -142,6 +142,12 @@ def _lengths(batch: pa.RecordBatch) -> Array:
                 f"{lengths['item_ids'][at]} item_ids and {found[at]} {name}"
             )
     return lengths["item_ids"].astype(np.int64)  # type: ignore[no-any-return]
+
+
+def _rows_of(vectors: DayVectors, keys: pa.Array) -> Array:
+    """Row of each key, -1 where it has no vector; words that come again are looked up once."""
+    coded = keys.dictionary_encode()
+    return vectors.rows_of(coded.dictionary)[coded.indices.to_numpy()]  # type: ignore[no-any-return]
 
 
 def _flat(batch: pa.RecordBatch, name: str) -> pa.Array:

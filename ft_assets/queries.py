@@ -156,6 +156,18 @@ def session(
             raise
 
 
+@contextmanager
+def seen(con: duckdb.DuckDBPyConnection, tables: Mapping[str, pa.Table]) -> Iterator[None]:
+    """Let a connection see tables for a while, under these names."""
+    for name, table in tables.items():
+        con.register(name, table)
+    try:
+        yield
+    finally:
+        for name in tables:
+            con.unregister(name)
+
+
 def query(con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, Any] | None = None) -> duckdb.DuckDBPyRelation:
     """The rows of ``sql/<name>.sql``, not computed yet."""
     return con.sql(read_sql(name), params=dict(parameters or {}))
@@ -176,6 +188,10 @@ def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Recor
     """The same rows in batches of exactly ``size`` rows but for the last: storage cuts them where it likes."""
     waiting: list[pa.RecordBatch] = []
     rows = 0
+
+    def joined() -> pa.RecordBatch:
+        return pa.Table.from_batches(waiting).unify_dictionaries().combine_chunks().to_batches()[0]
+
     for batch in batches:
         taken = 0
         while taken < batch.num_rows:
@@ -184,10 +200,10 @@ def rebatched(batches: Iterable[pa.RecordBatch], size: int) -> Iterator[pa.Recor
             rows += piece.num_rows
             taken += piece.num_rows
             if rows == size:
-                yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+                yield joined()
                 waiting, rows = [], 0
     if rows:
-        yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+        yield joined()
 
 
 def rows(relation: duckdb.DuckDBPyRelation) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from deltalake.exceptions import CommitFailedError
 from ft_assets import day_files
 from ft_assets.lake import Lake
 from ft_assets.schemas import FINE_TUNING_INPUTS, PAIR_FEATURES
-from ft_assets_tests.builders import DAY, NEXT_DAY, make_lake, pair, put_day, table_of
+from ft_assets_tests.builders import DAY, NEXT_DAY, inputs, make_lake, pair, put_day, table_of
 
 NUMBERS = ("positive_rank", "negative_rank", "target", "positive_confidence", "negative_confidence")
 
@@ -69,6 +69,26 @@ def test_lists_of_codes_are_stored_as_lists_of_words(tmp_path: Path) -> None:
     lake = make_lake(tmp_path)
     lake.replace_day("fine_tuning_inputs", DAY, lambda: [pa.RecordBatch.from_pydict({**rows, "item_ids": codes})], {})
     assert lake.slice("fine_tuning_inputs", DAY).to_table()["item_ids"].to_pylist() == lists
+
+
+def test_a_file_tells_no_words_of_others_rows(tmp_path: Path) -> None:
+    """Where a person is forgotten, only the files that hold the person's rows are written anew."""
+    lake = make_lake(tmp_path)
+    batch = coded(pairs(0, 40))
+    replace(lake, batch.slice(0, 10), batch.slice(10, 0))
+    rows = table_of("fine_tuning_inputs", [inputs(f"s{n}", [f"item-{n}", "item-7"]) for n in range(9)]).combine_chunks()
+    lists = rows["item_ids"].chunk(0)
+    codes = pa.ListArray.from_arrays(lists.offsets, lists.flatten().dictionary_encode())
+    rows = rows.set_column(rows.schema.get_field_index("item_ids"), "item_ids", codes)
+    lake.replace_day("fine_tuning_inputs", DAY, lambda: rows.slice(3, 2).to_batches(), {})
+    (of_pairs,) = parquet_files(lake)
+    found = pq.read_table(of_pairs, read_dictionary=["negative_id", "session_id"])
+    assert set(found["negative_id"].chunk(0).dictionary.to_pylist()) == {f"n{n}" for n in range(10)}
+    assert found["session_id"].chunk(0).dictionary.to_pylist() == ["s0", "s1", "s2", "s3"]
+    (of_lists,) = Path(lake.root).glob("fine_tuning_inputs/session_date=*/*.parquet")
+    group = pq.ParquetFile(of_lists, read_dictionary=["item_ids.list.element"]).read_row_group(0)
+    assert sorted(group["item_ids"].chunk(0).flatten().dictionary.to_pylist()) == ["item-3", "item-4", "item-7"]
+    assert group["item_ids"].to_pylist() == [["item-3", "item-7"], ["item-4", "item-7"]]
 
 
 def test_files_state_what_can_hold_no_null_and_tell_no_ids(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import random
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ft_assets import engine
+from ft_assets import day_reading, engine
 from ft_assets.encoders import Encoder, load_encoder
 from ft_assets.engine import DayRows, PairSettings, rebatched
 from ft_assets.kernels import aggregate_mean, cosine_similarity, windowed_confidences
@@ -110,6 +111,23 @@ def some_sessions(seed: int) -> tuple[list[Row], list[Row], list[Row]]:
             kind = chance.choice([*CLICKS, "impression"])
             events.append(event(f"s{number}", name, kind, event_id=f"{number}/{name}/{kind}"))
     return sessions, events, items
+
+
+def test_inputs_of_a_day_that_is_read_in_parts_are_those_of_the_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions, events, items = some_sessions(4)
+    chance = random.Random(4)
+    for row in sessions:
+        row["started_at"] += dt.timedelta(seconds=chance.randrange(30))
+    flags = [flag(f"s{number}", is_enforced=number % 2 == 0) for number in range(0, 120, 7)]
+    lake = make_lake(tmp_path)
+    day = made_inputs(lake, sessions, events, items, flags)
+    whole, counts = rows_of(day), dict(day.counts)
+    enforced = {row["session_id"] for row in flags if row["is_enforced"]}
+    assert whole == inputs_by_loops([row for row in sessions if row["session_id"] not in enforced], events, items)
+    assert counts["sessions_flagged"] == len(enforced)
+    monkeypatch.setattr(day_reading, "HELD_BYTES", 1)
+    assert (rows_of(day), day.counts) == (whole, counts)
+    assert len(list(day_reading.parts_in_order(lake.slice("search_sessions", DAY), day_reading.ORDER))) > 10
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -319,7 +337,7 @@ def test_thinning_depends_on_neither_row_order_nor_batch(tmp_path: Path, monkeyp
     rows, lake = wide_sessions(), make_lake(tmp_path)
     whole = kept_by_session(lake, rows, 0.4)
     assert kept_by_session(lake, rows[::-1], 0.4) == whole
-    monkeypatch.setattr(engine, "SESSIONS_PER_BATCH", 7)
+    monkeypatch.setattr(engine, "SESSIONS_PER_JOIN", 7)
     assert kept_by_session(lake, rows, 0.4) == whole
     assert kept_by_session(lake, rows[:5], 0.4) == {
         name: whole[name] for name in list(whole) if name in {f"s{n}" for n in range(5)}

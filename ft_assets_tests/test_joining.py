@@ -7,8 +7,9 @@ import random
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ft_assets.joining import Catalogue, join_sessions
+from ft_assets.joining import Catalogue, events_of, join_sessions
 from ft_assets.schemas import DATE, RESULT, STRING, TIMESTAMP
 
 LOGGED = pa.schema(
@@ -98,3 +99,53 @@ def test_without_a_catalogue_no_session_is_left() -> None:
     batch = pa.RecordBatch.from_pylist([logged(number, rng) for number in range(9)], schema=LOGGED)
     nothing = Catalogue.of(pa.table({"item_id": pa.array([], STRING), "object_id": pa.array([], STRING)}))
     assert join_sessions(batch, nothing)[0].num_rows == 0
+
+
+def test_ids_as_codes_are_joined_as_words_are() -> None:
+    rng = random.Random(4)
+    batch = pa.RecordBatch.from_pylist([logged(number, rng) for number in range(60)], schema=LOGGED)
+    results, events = batch["results"], batch["events"]
+    ids = results.flatten().field("item_id").dictionary_encode()
+    of_events = pc.index_in(events.flatten().field("item_id"), value_set=ids.dictionary)
+    coded = {
+        "results": [ids, results.flatten().field("rank")],
+        "events": [pa.DictionaryArray.from_arrays(of_events, ids.dictionary), events.flatten().field("is_positive")],
+    }
+    for name, children in coded.items():
+        values = pa.StructArray.from_arrays(children, batch[name].type.value_type.names)
+        of_codes = pa.ListArray.from_arrays(batch[name].offsets, values)
+        batch = batch.set_column(batch.schema.get_field_index(name), name, of_codes)
+    rows, books = join_sessions(batch, CATALOGUE)
+    words = pa.RecordBatch.from_pylist(batch.to_pylist(), schema=LOGGED)
+    assert books == join_sessions(words, CATALOGUE)[1]
+    assert rows.to_pylist() == join_sessions(words, CATALOGUE)[0].to_pylist()
+    half = join_sessions(batch.slice(30), CATALOGUE)[0]
+    assert half.to_pylist() == join_sessions(words.slice(30), CATALOGUE)[0].to_pylist()
+
+
+def test_each_session_gets_its_events_and_no_other() -> None:
+    rng = random.Random(5)
+    names = ["a", "b", "c"]
+    for sessions, events in ((0, 0), (0, 5), (5, 0), (40, 200)):
+        ids = [f"s{rng.randrange(30)}" for _ in range(sessions)]  # an id may come twice: each has all of its events
+        rows = [
+            {
+                "session_id": rng.choice([f"s{rng.randrange(60)}", None]),
+                "item_id": rng.choice([*names, "never shown", None]),
+                "is_positive": rng.random() < 0.5,
+            }
+            for _ in range(events)
+        ]
+        schema = pa.schema({"session_id": STRING, "item_id": STRING, "is_positive": pa.bool_()})
+        found = events_of(
+            pa.chunked_array([ids], STRING), pa.Table.from_pylist(rows, schema=schema), pa.chunked_array([names], STRING)
+        )
+        expected = [
+            [
+                {"item_id": row["item_id"] if row["item_id"] in names else None, "is_positive": row["is_positive"]}
+                for row in rows
+                if row["session_id"] == session_id
+            ]
+            for session_id in ids
+        ]
+        assert found.to_pylist() == expected

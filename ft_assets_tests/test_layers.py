@@ -31,6 +31,7 @@ ORDER = [
         "lake",
         "compaction",
         "queries",
+        "day_reading",
         "parameters",
         "rules",
         "lineage",

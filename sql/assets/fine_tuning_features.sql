@@ -1,5 +1,4 @@
--- The pairs inside the clamp window.
--- Reads pair_features (one day). Parameters: $min, $max.
-select *
-from pair_features
-where inside_window(positive_rank, negative_rank, $min, $max)
+-- Which pairs are inside the clamp window, in the order in which they came.
+-- Reads pairs (some of a day's pair_features). Parameters: $min, $max.
+select inside_window(positive_rank, negative_rank, $min, $max) as is_inside
+from pairs

@@ -1,7 +1,7 @@
 -- The items that a day showed and that have a text, with their objects.
--- Reads search_sessions (one day), items.
+-- Reads shown (the ids of a day's results), items.
 select item_id, any_value(object_id) as object_id
 from items
 where text_hash is not null
-  and item_id in (select unnest(results).item_id from search_sessions)
+  and item_id in (select item_id from shown)
 group by item_id

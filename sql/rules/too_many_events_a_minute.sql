@@ -8,6 +8,14 @@ with actors as (
         coalesce(user_id, visit_id, session_id) as actor
     from search_sessions
 ),
+-- Who caused no more events on the whole day has no such minute: mostly nobody is left to look at closely.
+busy as (
+    select kind, actor
+    from actors
+    join (select session_id, count(*) as events from session_events group by session_id) using (session_id)
+    group by kind, actor
+    having sum(events) > $limit
+),
 -- From the event backwards, so that some event's window is the fullest minute; its other end, 60 s before, is excluded.
 minutes as (
     select
@@ -19,7 +27,7 @@ minutes as (
             range between interval 59999999 microseconds preceding and current row
         ) as events
     from session_events
-    join actors using (session_id)
+    join (from actors semi join busy using (kind, actor)) using (session_id)
 ),
 busiest as (
     select kind, actor, max(events) as events
