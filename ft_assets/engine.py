@@ -28,6 +28,7 @@ from ft_assets.lake import Batches, Slice
 from ft_assets.packing import PackedSessions, pack_sessions
 from ft_assets.queries import rebatched
 from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS
+from ft_assets.stated import clicks_by_place, pairs_of_batch, pairs_of_sessions
 from ft_assets.text_encoding import Encoded, Encoding, text_vectors
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ class DayRows:
         configuration: what the rows are made with.
         model: fingerprint of the model, where one scored the rows.
         device: the torch device that they are computed on, where one is.
+        stated: numbers of the rows that checks of later days compare theirs with, complete once the batches have been read.
     """
 
     batches: Batches
@@ -84,6 +86,7 @@ class DayRows:
     configuration: dict[str, Any] = field(default_factory=dict)
     model: str | None = None
     device: str | None = None
+    stated: dict[str, list[dict[str, int]]] = field(default_factory=dict)
 
     def made_with(self, configuration: dict[str, Any]) -> DayRows:
         """The same, stating its configuration."""
@@ -106,16 +109,20 @@ def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, flags: Slic
         event_types: which events count as positive evidence.
     """
     counts: dict[str, int] = {}
+    stated: dict[str, list[dict[str, int]]] = {}
+    by_place: list[np.ndarray[Any, Any]] = []
     read = (sessions, events, items, flags)
 
     def joined(batch: pa.RecordBatch, catalogue: Catalogue) -> pa.RecordBatch:
-        rows, books = join_sessions(batch, catalogue)
+        rows, books, clicks = join_sessions(batch, catalogue)
         _add(counts, **books)
+        by_place.append(clicks)
         counts["sessions_flagged"] -= batch.num_rows
         return rows
 
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
+        by_place.clear()
         counts.update(sessions_read=sessions.row_count, sessions_flagged=sessions.row_count, **dict.fromkeys(BOOKS, 0))
         with queries.session({slice_.table.name: slice_ for slice_ in read}) as con:
             catalogue = Catalogue.of(queries.query(con, "assets/fine_tuning_inputs_items").to_arrow_table())
@@ -123,8 +130,9 @@ def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, flags: Slic
             for batch in rebatched(queries.stream(logged, SESSIONS_PER_JOIN), SESSIONS_PER_JOIN):
                 yield from counted([joined(batch, catalogue)], counts)
         counts.setdefault("rows_out", 0)
+        stated.update(clicks_by_place(by_place))
 
-    return DayRows(batches, counts, versions(*read))
+    return DayRows(batches, counts, versions(*read), stated=stated)
 
 
 def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
@@ -140,6 +148,8 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
     from ft_assets.kernels import kept_objects
 
     counts: dict[str, int] = {}
+    stated: dict[str, list[dict[str, int]]] = {}
+    pairs: list[np.ndarray[Any, Any]] = []
     hashes = _IdHashes(factor)
 
     def thinned(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -155,6 +165,7 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
                 seed=seed,
             ).numpy()
         _add(counts, not_event_objects=int(not_events.sum()), not_event_objects_kept=int((objects & not_events).sum()))
+        pairs.append(pairs_of_batch(packed.object_clicked, objects, packed.object_offsets, packed.is_irrelevant))
         offsets = pa.array(packed.offsets, pa.int32())
         kept = pa.ListArray.from_arrays(offsets, pa.array(objects[packed.object_index]))
         names = packed.object_name_index[packed.object_index].astype(np.int32)
@@ -171,10 +182,12 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
 
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
+        pairs.clear()
         counts.update(sessions_read=0, not_event_objects=0, not_event_objects_kept=0)
         yield from counted(map(thinned, _session_batches(inputs, SESSIONS_PER_BATCH, counts)), counts)
+        stated.update(pairs_of_sessions(pairs))
 
-    return DayRows(batches, counts, versions(inputs))
+    return DayRows(batches, counts, versions(inputs), stated=stated)
 
 
 class _IdHashes:

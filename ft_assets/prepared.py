@@ -13,6 +13,12 @@ from ft_assets.parameters import comment_and_body
 from ft_assets.vectors_of_the_day import READS
 
 VECTORS = "vectors_of_the_day"
+UNCOPIED = "uncopied_sessions"
+# What sampled_inputs takes over from fine_tuning_inputs, as sessions_are_all_there compares it.
+COPIED = (
+    *("session_id", "query_hash", "started_at", "is_irrelevant"),
+    *("item_ids", "object_ids", "ranks", "clicked", "event_weight"),
+)
 
 
 @cache

@@ -15,7 +15,7 @@ import pytest
 from deltalake import write_deltalake
 
 from ft_assets import queries
-from ft_assets.check_files import check_in, checks
+from ft_assets.check_files import Read, check_in, checks
 from ft_assets.checks import StoredTable
 from ft_assets.lake import Lake
 from ft_assets.prepared import prepared
@@ -31,7 +31,7 @@ HEAD = "-- A rule.\n-- To do: a thing.\n-- blocks; "
 def test_a_check_reads_through_what_is_made_of_the_tables_that_it_reads() -> None:
     words = "reads pair_features, sampled_inputs; through doubtful_sessions"
     check = check_in("pair_features", "x", f"{HEAD}{words}\nfrom doubtful_sessions")
-    assert (check.reads, check.through) == (("pair_features", "sampled_inputs"), ("doubtful_sessions",))
+    assert (check.reads, check.through) == (("pair_features", "sampled_inputs"), (Read("doubtful_sessions"),))
 
 
 @pytest.mark.parametrize(
