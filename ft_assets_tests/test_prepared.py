@@ -146,8 +146,10 @@ class Day:
         if len(set(objects)) < len(objects) or len({len(row[of]) for of in ("object_ids", "clicked", "kept")}) > 1:
             return False
         marks = list(zip(objects, row["clicked"], row["kept"], strict=True))
+        if any(None in of_one or (of_one[1] and not of_one[2]) for of_one in marks):
+            return False  # whatever its pairs: what is clicked should be kept
         xs = [o for o, click, _ in marks if click]
-        ys = [o for o, click, kept in marks if click is False and kept]
+        ys = [o for o, click, kept in marks if kept and not click]
         values = {(p[f"{side}_id"], str(p[f"{side}_rank"]), p[f"{side}_confidence"])
                   for p in pairs for side in ("positive", "negative")}  # fmt: skip
         hashes = {p["query_hash"] for p in pairs} - {None}
