@@ -21,7 +21,7 @@ from ft_assets.check_files import FACTS, Check, Read, checks
 from ft_assets.file_copies import are_copies
 from ft_assets.lake import Lake, Slice
 from ft_assets.parameters import filled
-from ft_assets.prepared import COPIED, UNCOPIED, VECTORS, prepared
+from ft_assets.prepared import ARE_COPIES, COPIED, UNCOPIED, VECTORS, asked_by, prepared
 from ft_assets.reports import CheckOutcome
 from ft_assets.stated import stated_by_day
 from ft_assets.stored_values import PAIR_TABLES
@@ -121,7 +121,8 @@ class StoredTable:
         if len(before) > 1:
             raise ValueError(f"sql/{check.sql}.sql must be one query, or one of numbers and one of rows, got {len(before) + 1}")
         wanted = {name for statement in (*before, last) for name in statement.named_parameters}
-        parameters = self._known(check, wanted | ({"model"} if Read(VECTORS) in check.through else set()), parameters)
+        wanted = wanted.union(*(asked_by(through.table) for through in check.through))
+        parameters = self._known(check, wanted, parameters)
         for view in check.views:
             self._see(view)
         for through in check.through:
@@ -174,7 +175,7 @@ class StoredTable:
 
     def _prepare(self, through: Read, parameters: Mapping[str, Any]) -> None:
         """Make what checks read through, once."""
-        made_with = {name: parameters[name] for name in ("model",) if through.table == VECTORS}
+        made_with = {name: parameters[name] for name in asked_by(through.table)}
         if self._prepared.get(through) == made_with:
             return
         slices = {table: self._slice(replace(through, table=table)) for table in prepared()[through.table]}
@@ -187,10 +188,10 @@ class StoredTable:
             self._prepare(plain, parameters)
             self._con.table(plain.view).create_view(through.view)
         else:
-            self._con.register(through.view, self._made_elsewhere(through, slices))
+            self._con.register(through.view, self._made_elsewhere(through, slices, made_with))
         self._prepared[through] = made_with
 
-    def _made_elsewhere(self, through: Read, slices: dict[str, Slice]) -> pa.Table:
+    def _made_elsewhere(self, through: Read, slices: dict[str, Slice], parameters: dict[str, Any]) -> pa.Table:
         """What is prepared of another version or of other days, on a connection where the tables have the query's names."""
         first, *_ = slices
         days = slices[first].days or frozenset()
@@ -200,7 +201,7 @@ class StoredTable:
         if rows and not slices[first].file_uris():
             return pa.Table.from_pylist(rows)
         with queries.session(slices) as con:
-            made = queries.query(con, f"prepared/{through.table}").to_arrow_table()
+            made = queries.query(con, f"prepared/{through.table}", parameters).to_arrow_table()
         return pa.concat_tables([made, pa.Table.from_pylist(rows, made.schema)])
 
     def _make(self, name: str, slices: dict[str, Slice], parameters: Mapping[str, Any]) -> None:
@@ -209,11 +210,11 @@ class StoredTable:
             vectors = slices[schemas.TEXT_VECTORS.name]
             self._con.register(name, vectors_of_the_day(self._con, vectors, parameters["model"], files))
             return
-        asked = {}
         if name == UNCOPIED:
             one, other = slices.values()
-            asked = {"are_copies": are_copies(one, other, COPIED)}
-        queries.query(self._con, f"prepared/{name}", asked).create(name)
+            parameters = {**parameters, ARE_COPIES: are_copies(one, other, COPIED)}
+        self._con.execute(f"drop table if exists {name}")  # one that was made with other facts
+        queries.query(self._con, f"prepared/{name}", parameters).create(name)
 
     def _slice(self, read: Read) -> Slice:
         if read not in self._slices:
