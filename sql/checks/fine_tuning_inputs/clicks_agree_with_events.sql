@@ -8,13 +8,16 @@ with positives as materialized (
     where event_type in (select unnest($event_types::varchar[]))
       and session_id in (select session_id from fine_tuning_inputs)
 ),
-clicks as (select session_id, unnest(clicks) as item_id from session_lists),
 /* Mostly the clicked items of a session are those of its events: no result of it need be looked at. */
 differing as (
     select session_id
-    from (from clicks union all from (select distinct session_id, item_id from positives))
+    from (
+        select session_id, unnest(clicks) as item_id, true as is_click from session_lists
+        union all
+        select session_id, item_id, false from positives
+    )
     group by session_id, item_id
-    having count(*) <> 2
+    having bool_and(is_click) or not bool_or(is_click)
     union
     select session_id from session_lists where clicks is null or has_repeats
     union
