@@ -60,6 +60,8 @@ select ...
   before` is named `pair_features_before`, and other days' files are not opened.
 * `; through doubtful_sessions` behind the tables reads also what `sql/prepared/doubtful_sessions.sql` makes of them, once for
   all checks that ask; there are {prepared}. A check that reads through one reads all the tables that this is made from.
+  `shown_items as read` is made of those tables as read, `clicks_by_place of the 7 days before` of those days, and of a day
+  whose commit states it nothing is read (`ft_assets/stated.py`).
 * How the day was made is there as well: {facts}.
 * The query selects the offending rows. Choose columns by which a reader finds the fault, and none that is personal: selecting
   {personal} is an error, for Dagster keeps what is shown.

@@ -12,7 +12,9 @@ its thresholds: what blocks is a rule, which holds or does not. A table is read 
 ``search_sessions as read`` is the version that the day was made from, by the name ``search_sessions_as_read``: a log that
 has moved on since is no fault of the day. ``pair_features of the 7 days before`` is read by the name
 ``pair_features_before``; no other day's files are opened. ``; through doubtful_sessions`` behind the tables reads also what
-``sql/prepared/doubtful_sessions.sql`` makes of them: once, for all checks that ask.
+``sql/prepared/doubtful_sessions.sql`` makes of them: once, for all checks that ask. ``doubtful_sessions
+as read`` is what it makes of those tables as read, ``pairs_of_sessions of the 7 days before`` of those days: several rows, or
+one a day where the days' commits state it (see ``stated``).
 
 The query selects the rows that break the rule. Where numbers decide, two queries stand in the file: the first gives one
 row, which the UI plots for every day, the second reads it as ``numbers`` and selects it where it breaks the rule.
@@ -22,7 +24,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -52,7 +54,7 @@ class Read:
     """A table as a check reads it.
 
     Attributes:
-        table: its name.
+        table: its name, or that of what is prepared.
         days_before: how many days before the day, and not the day; 0 for the day itself, or all of a table.
         as_read: at the version that the day was made from, not the newest.
     """
@@ -100,7 +102,7 @@ class Check:
     views: tuple[Read, ...] = ()
     violations: Violations | None = None
     facts: tuple[str, ...] = ()
-    through: tuple[str, ...] = ()
+    through: tuple[Read, ...] = ()
 
     @property
     def sql(self) -> str:
@@ -144,10 +146,11 @@ def check_in(table: str, name: str, sql: str) -> Check:
     """
     file = f"sql/checks/{table}/{name}.sql"
     comment, body = comment_and_body(sql)
-    header = re.fullmatch(r"(blocks|warns); reads ([^;]+)(?:; through (.+))?", comment[-1] if comment else "")
+    at = max((row for row, line in enumerate(comment) if line.startswith(("blocks; ", "warns; "))), default=len(comment))
+    header = re.fullmatch(r"(blocks|warns); reads ([^;]+)(?:; through (.+))?", " ".join(comment[at:]))
     if header is None:
         raise ValueError(f"{file} must end its comment with '-- blocks; reads <table>, ...' or '-- warns; reads <table>, ...'")
-    words = " ".join(line for line in comment[:-1] if not line.startswith(WORD))
+    words = " ".join(line for line in comment[:at] if not line.startswith(WORD))
     description, _, remedy = (part.strip() for part in words.partition(TO_DO))
     if not description or not remedy:
         raise ValueError(
@@ -163,24 +166,29 @@ def check_in(table: str, name: str, sql: str) -> Check:
     return Check(table, name, description, blocking, reads, remedy, defaults, ranges_in(comment, file), views, through=through)
 
 
-def _through(file: str, views: tuple[Read, ...], words: str | None) -> tuple[str, ...]:
-    names = tuple(one.strip() for one in words.split(",")) if words else ()
-    for name in names:
-        if name not in prepared():
-            raise ValueError(f"{file} may read through {', '.join(prepared())}; got {name!r}")
-        if missing := [table for table in prepared()[name] if Read(table) not in views]:
-            raise ValueError(f"{file} reads through {name}, so it must read {', '.join(missing)} too")
-    return names
+def _through(file: str, views: tuple[Read, ...], words: str | None) -> tuple[Read, ...]:
+    found = tuple(_in_words(one.strip()) for one in words.split(",")) if words else ()
+    for through in found:
+        if through is None or through.table not in prepared():
+            raise ValueError(f"{file} may read through {', '.join(prepared())}; got {words!r}")
+        needed = [replace(through, table=table) for table in prepared()[through.table]]
+        if missing := [str(view) for view in needed if view not in views]:
+            raise ValueError(f"{file} reads through {through}, so it must read {', '.join(missing)} too")
+    return tuple(through for through in found if through)
+
+
+def _in_words(words: str) -> Read | None:
+    found = re.fullmatch(r"(\w+?)( as read)?(?: of the (\d+) days before)?", words)
+    return Read(found[1], int(found[3] or 0), bool(found[2])) if found else None
 
 
 def _read(file: str, table: str, words: str) -> Read:
-    found = re.fullmatch(r"(\w+?)( as read)?(?: of the (\d+) days before)?", words)
-    if found is None or found[1] not in schemas.TABLES:
+    read = _in_words(words)
+    if read is None or read.table not in schemas.TABLES:
         raise ValueError(
             f"{file} may read a table, '<table> as read' or '<table> of the 7 days before', of {', '.join(schemas.TABLES)}; "
             f"got {words!r}"
         )
-    read = Read(found[1], int(found[3] or 0), bool(found[2]))
     if (read.days_before or read.as_read) and not table_named(table).daily:
         raise ValueError(f"{file} is about no day: {table} is not made day by day, so it has no '{words}'")
     if read.days_before and "session_date" not in table_named(read.table).partition_by:

@@ -10,16 +10,20 @@ import datetime as dt
 import math
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+
 from ft_assets import lineage, queries, schemas
 from ft_assets.check_files import FACTS, Check, Read, checks
+from ft_assets.file_copies import are_copies
 from ft_assets.lake import Lake, Slice
 from ft_assets.parameters import filled
-from ft_assets.prepared import VECTORS, prepared
+from ft_assets.prepared import ARE_COPIES, COPIED, UNCOPIED, VECTORS, asked_by, prepared
 from ft_assets.reports import CheckOutcome
+from ft_assets.stated import stated_by_day
 from ft_assets.stored_values import PAIR_TABLES
 from ft_assets.vectors_of_the_day import vectors_of_the_day
 
@@ -62,7 +66,7 @@ class StoredTable:
         self._newest: dict[str, Slice] = {}
         self._slices: dict[Read, Slice] = {}
         self._seen: dict[str, Read] = {}
-        self._prepared: dict[str, dict[str, Any]] = {}
+        self._prepared: dict[Read, dict[str, Any]] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> StoredTable:
@@ -117,11 +121,12 @@ class StoredTable:
         if len(before) > 1:
             raise ValueError(f"sql/{check.sql}.sql must be one query, or one of numbers and one of rows, got {len(before) + 1}")
         wanted = {name for statement in (*before, last) for name in statement.named_parameters}
-        parameters = self._known(check, wanted | ({"model"} if VECTORS in check.through else set()), parameters)
+        wanted = wanted.union(*(asked_by(through.table) for through in check.through))
+        parameters = self._known(check, wanted, parameters)
         for view in check.views:
             self._see(view)
-        for name in check.through:
-            self._prepare(name, {"model": parameters["model"]} if name == VECTORS else {})
+        for through in check.through:
+            self._prepare(through, parameters)
         try:
             if before:
                 self._rows_of(before[0], parameters).create("numbers")
@@ -168,16 +173,47 @@ class StoredTable:
             self._slice(read).create_view(self._con, read.view)
             self._seen[read.view] = read
 
-    def _prepare(self, name: str, parameters: dict[str, Any]) -> None:
+    def _prepare(self, through: Read, parameters: Mapping[str, Any]) -> None:
         """Make what checks read through, once."""
-        if self._prepared.get(name) == parameters:
+        made_with = {name: parameters[name] for name in asked_by(through.table)}
+        if self._prepared.get(through) == made_with:
             return
-        if name == VECTORS:
-            inputs, items, vectors = (self._slice(Read(table)) for table in prepared()[name])
-            self._con.register(name, vectors_of_the_day(inputs, items, vectors, parameters["model"]))
+        slices = {table: self._slice(replace(through, table=table)) for table in prepared()[through.table]}
+        plain = Read(through.table)
+        if through == plain:
+            for table in slices:
+                self._see(Read(table))
+            self._make(through.table, slices, made_with)
+        elif all(slice_.file_uris() == self._slice(Read(table)).file_uris() for table, slice_ in slices.items()):
+            self._prepare(plain, parameters)
+            self._con.table(plain.view).create_view(through.view)
         else:
-            queries.query(self._con, f"prepared/{name}").create(name)
-        self._prepared[name] = parameters
+            self._con.register(through.view, self._made_elsewhere(through, slices, made_with))
+        self._prepared[through] = made_with
+
+    def _made_elsewhere(self, through: Read, slices: dict[str, Slice], parameters: dict[str, Any]) -> pa.Table:
+        """What is prepared of another version or of other days, on a connection where the tables have the query's names."""
+        first, *_ = slices
+        days = slices[first].days or frozenset()
+        stated = stated_by_day(self.lake, first, days, through.table) if days else {}
+        rows = [row for of_day in stated.values() for row in of_day]
+        slices = {table: slice_.of_days(days - stated.keys()) if days else slice_ for table, slice_ in slices.items()}
+        if rows and not slices[first].file_uris():
+            return pa.Table.from_pylist(rows)
+        with queries.session(slices) as con:
+            made = queries.query(con, f"prepared/{through.table}", parameters).to_arrow_table()
+        return pa.concat_tables([made, pa.Table.from_pylist(rows, made.schema)])
+
+    def _make(self, name: str, slices: dict[str, Slice], parameters: Mapping[str, Any]) -> None:
+        if name == VECTORS:
+            inputs, items, vectors = slices.values()
+            self._con.register(name, vectors_of_the_day(inputs, items, vectors, parameters["model"]))
+            return
+        if name == UNCOPIED:
+            one, other = slices.values()
+            parameters = {**parameters, ARE_COPIES: are_copies(one, other, COPIED)}
+        self._con.execute(f"drop table if exists {name}")  # one that was made with other facts
+        queries.query(self._con, f"prepared/{name}", parameters).create(name)
 
     def _slice(self, read: Read) -> Slice:
         if read not in self._slices:

@@ -28,6 +28,7 @@ from ft_assets.lake import Batches, Slice
 from ft_assets.packing import PackedSessions, pack_sessions
 from ft_assets.queries import rebatched
 from ft_assets.schemas import FINE_TUNING_FEATURES, PAIR_FEATURES, SAMPLED_INPUTS
+from ft_assets.stated import clicks_by_place, pairs_of_batch, pairs_of_sessions
 from ft_assets.text_encoding import Encoded, Encoding, text_vectors
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class DayRows:
         configuration: what the rows are made with.
         model: fingerprint of the model, where one scored the rows.
         device: the torch device that they are computed on, where one is.
+        stated: numbers of the rows that checks of later days compare theirs with, complete once the batches have been read.
     """
 
     batches: Batches
@@ -87,6 +89,7 @@ class DayRows:
     configuration: dict[str, Any] = field(default_factory=dict)
     model: str | None = None
     device: str | None = None
+    stated: dict[str, list[dict[str, int]]] = field(default_factory=dict)
 
     def made_with(self, configuration: dict[str, Any]) -> DayRows:
         """The same, stating its configuration."""
@@ -109,22 +112,27 @@ def fine_tuning_inputs(sessions: Slice, events: Slice, items: Slice, flags: Slic
         event_types: which events count as positive evidence.
     """
     counts: dict[str, int] = {}
+    stated: dict[str, list[dict[str, int]]] = {}
+    by_place: list[np.ndarray[Any, Any]] = []
     read = (sessions, events, items, flags)
 
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
+        by_place.clear()
         counts.update(sessions_read=sessions.row_count, sessions_flagged=sessions.row_count, **dict.fromkeys(BOOKS, 0))
         with queries.session({slice_.table.name: slice_ for slice_ in (events, items, flags)}) as con:
             for part in parts_in_order(sessions, LOGGED, ["query_text", "results"]):
                 ready, catalogue = _with_events(con, part, event_types)
                 counts["sessions_flagged"] -= ready.num_rows
                 for batch in ready.to_batches(SESSIONS_PER_JOIN):
-                    rows, books = join_sessions(batch, catalogue)
+                    rows, books, clicks = join_sessions(batch, catalogue)
                     _add(counts, **books)
+                    by_place.append(clicks)
                     yield from counted([rows], counts)
         counts.setdefault("rows_out", 0)
+        stated.update(clicks_by_place(by_place))
 
-    return DayRows(batches, counts, versions(*read))
+    return DayRows(batches, counts, versions(*read), stated=stated)
 
 
 def _with_events(con: duckdb.DuckDBPyConnection, part: pa.Table, event_types: list[str]) -> tuple[pa.Table, Catalogue]:
@@ -153,6 +161,8 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
     from ft_assets.kernels import kept_objects
 
     counts: dict[str, int] = {}
+    stated: dict[str, list[dict[str, int]]] = {}
+    pairs: list[np.ndarray[Any, Any]] = []
     hashes = _IdHashes(factor)
 
     def thinned(batch: pa.RecordBatch) -> pa.RecordBatch:
@@ -168,16 +178,19 @@ def sampled_inputs(inputs: Slice, factor: float, seed: int) -> DayRows:
                 seed=seed,
             ).numpy()
         _add(counts, not_event_objects=int(not_events.sum()), not_event_objects_kept=int((objects & not_events).sum()))
+        pairs.append(pairs_of_batch(packed.object_clicked, objects, packed.object_offsets, packed.is_irrelevant))
         kept = pa.ListArray.from_arrays(pa.array(packed.offsets, pa.int32()), pa.array(objects[packed.object_index]))
         columns = {**dict(zip(batch.schema.names, batch.columns, strict=True)), "kept": kept}
         return pa.RecordBatch.from_arrays([columns[name] for name in SAMPLED_INPUTS.column_names], SAMPLED_INPUTS.column_names)
 
     def batches() -> Iterator[pa.RecordBatch]:
         counts.clear()
+        pairs.clear()
         counts.update(sessions_read=0, not_event_objects=0, not_event_objects_kept=0)
         yield from counted(map(thinned, _session_batches(inputs, SESSIONS_PER_JOIN, counts)), counts)
+        stated.update(pairs_of_sessions(pairs))
 
-    return DayRows(batches, counts, versions(inputs))
+    return DayRows(batches, counts, versions(inputs), stated=stated)
 
 
 class _IdHashes:

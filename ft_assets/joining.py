@@ -113,13 +113,16 @@ class _Shown:
     objects: pa.DictionaryArray
 
 
-def join_sessions(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[pa.RecordBatch, Mapping[str, int]]:
-    """Rows of fine_tuning_inputs, and where the batch's sessions, results and events went: the names of ``BOOKS``.
+def join_sessions(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[pa.RecordBatch, Mapping[str, int], Array]:
+    """Rows of fine_tuning_inputs; where the batch's sessions, results and events went, the names of ``BOOKS``; clicks by place.
 
     A list that names an item twice showed it twice; its first place is where it was seen. Results without a text are removed,
     their events with them, and every list stays aligned. A session that keeps none is left out. It is irrelevant where it is
     marked so or drew no positive event on its whole list, on a removed result included: that session is no example of what
     nobody wants.
+
+    Clicks by place: how often each place of the page was shown, of the results with a text, and how often of these it was
+    clicked, int64 [2, length of the longest page].
 
     Args:
         batch: sessions with the columns ``LOGGED``, ``query_hash`` and ``events``, a list of {item_id, is_positive}. Items may
@@ -156,7 +159,10 @@ def join_sessions(batch: pa.RecordBatch, catalogue: Catalogue) -> tuple[pa.Recor
         "positive_events_without_text": (positive & ~outside & (shown.row[event_code] < 0)).sum(),
     }
     made = rows if lengths.all() else rows.filter(pa.array(lengths > 0))
-    return made, {name: int(count) for name, count in books.items()}
+    place = np.arange(len(shown.key)) - np.repeat(np.cumsum(in_list) - in_list, in_list)
+    longest = int(in_list.max(initial=0))
+    by_place = np.stack([np.bincount(place[of], minlength=longest) for of in (kept, kept & drew)])
+    return made, {name: int(count) for name, count in books.items()}, by_place
 
 
 def _shown(batch: pa.RecordBatch, catalogue: Catalogue) -> _Shown:

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ft_assets.lake import Lake
@@ -67,6 +67,7 @@ class DayCommit:
         model: fingerprint of the model, where one was used.
         code_version: ``CODE_VERSION`` of the code that made it.
         made_at: when it was committed.
+        stated: numbers of its rows, in rows, by the name of what would make them of the rows as stored.
     """
 
     version: int
@@ -75,6 +76,7 @@ class DayCommit:
     model: str | None
     code_version: str | None
     made_at: dt.datetime | None = None
+    stated: Mapping[str, list[dict[str, int]]] = field(default_factory=dict)
 
 
 def affected_days(lake: Lake, after: Mapping[str, int] | None = None) -> dict[dt.date, dict[str, int]]:
@@ -104,13 +106,17 @@ def day_commits(lake: Lake, name: str) -> dict[dt.date, DayCommit]:
 
 def day_commit(lake: Lake, name: str, day: dt.date) -> DayCommit | None:
     """The newest commit of a day of a daily table: the end of the log is read first, where it most often stands."""
-    newest = int(lake.open(name).version())
+    return commits_of_days(lake, name, {day}).get(day)
+
+
+def commits_of_days(lake: Lake, name: str, days: Collection[dt.date]) -> dict[dt.date, DayCommit]:
+    """The newest commits of some days of a daily table, as ``day_commit`` finds one."""
+    newest, found = int(lake.open(name).version()), dict[dt.date, DayCommit]()
     for after in (newest - RECENT, -1):
-        if commit := _newest_by_day(lake.history(name, max(after, -1))).get(day):
-            return commit
-        if newest <= RECENT:
+        found = _newest_by_day(lake.history(name, max(after, -1)))
+        if newest <= RECENT or found.keys() >= set(days):
             break
-    return None
+    return {day: found[day] for day in days if day in found}
 
 
 def _newest_by_day(entries: list[dict[str, Any]]) -> dict[dt.date, DayCommit]:
@@ -125,6 +131,7 @@ def _newest_by_day(entries: list[dict[str, Any]]) -> dict[dt.date, DayCommit]:
                 entry.get("model"),
                 entry.get("code_version"),
                 dt.datetime.fromtimestamp(entry["timestamp"] / 1_000, dt.UTC) if "timestamp" in entry else None,
+                json.loads(entry.get("stated", "{}")),
             )
     return commits
 

@@ -9,10 +9,16 @@ from __future__ import annotations
 from functools import cache
 
 from ft_assets import queries
-from ft_assets.parameters import comment_and_body
+from ft_assets.parameters import comment_and_body, used_in
 from ft_assets.vectors_of_the_day import READS
 
 VECTORS = "vectors_of_the_day"
+UNCOPIED, ARE_COPIES = "uncopied_sessions", "are_copies"  # what the one is told, ``file_copies`` finds out
+# What sampled_inputs takes over from fine_tuning_inputs, as sessions_are_all_there compares it.
+COPIED = (
+    *("session_id", "query_hash", "started_at", "is_irrelevant"),
+    *("item_ids", "object_ids", "ranks", "clicked", "event_weight"),
+)
 
 
 @cache
@@ -24,6 +30,14 @@ def prepared() -> dict[str, tuple[str, ...]]:
     """
     files = sorted((queries.sql_root() / "prepared").glob("*.sql"))
     return {**{path.stem: _reads(path.stem) for path in files}, VECTORS: READS}
+
+
+def asked_by(name: str) -> set[str]:
+    """Which facts of the day it asks for, as its checks may: see ``check_files.FACTS``."""
+    if name == VECTORS:
+        return {"model"}
+    _, body = comment_and_body(queries.read_sql(f"prepared/{name}"))
+    return used_in(body) - {ARE_COPIES}
 
 
 def _reads(name: str) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest
 from ft_assets import queries, schemas
 from ft_assets.checks import Check, Found, StoredTable, checks, run_check
 from ft_assets.lake import Lake
+from ft_assets.prepared import prepared
 from ft_assets_tests.builders import DAY, make_lake, pair, put_day, sampled, session, table_of
 
 Array = np.ndarray[Any, Any]
@@ -49,6 +51,10 @@ def connection() -> Iterator[None]:
 def violations(check: str, tables: dict[str, pa.Table], **parameters: Any) -> list[dict[str, Any]]:
     """Run the queries of a check on tables in memory, all in one session: noise is drawn many times."""
     values, con = {**named(check).parameters, **parameters}, CONNECTIONS[0]
+    for through in sorted(named(check).through, key=lambda read: -read.days_before):
+        for table in prepared()[through.table]:  # under the name that the query knows; the day's own at last
+            con.register(table, tables[replace(through, table=table).view])
+        con.register(through.view, queries.query(con, f"prepared/{through.table}").to_arrow_table())
     for name, table in tables.items():
         con.register(name, table)
     *numbers, last = con.extract_statements(queries.read_sql(f"checks/{check}"))
@@ -155,16 +161,18 @@ def lists_of(rng: np.random.Generator, sessions: int, longest: int) -> pa.Table:
     lengths = rng.integers(2, longest + 2, size=sessions)
     rows = [
         {
+            "session_id": f"s{number}",
             "item_ids": [f"o{n}" for n in range(length)],
             "object_ids": [f"o{n}" for n in range(length)],
             "clicked": [True] + [False] * (length - 1),
             "kept": [True] * length,
             "is_irrelevant": False,
         }
-        for length in lengths.tolist()
+        for number, length in enumerate(lengths.tolist())
     ]
     return pa.Table.from_pylist(rows, schema=pa.schema({
-        "item_ids": pa.list_(pa.string()), "object_ids": pa.list_(pa.string()), "clicked": pa.list_(pa.bool_()),
+        "session_id": pa.string(), "item_ids": pa.list_(pa.string()),
+        "object_ids": pa.list_(pa.string()), "clicked": pa.list_(pa.bool_()),
         "kept": pa.list_(pa.bool_()), "is_irrelevant": pa.bool_()}))  # fmt: skip
 
 

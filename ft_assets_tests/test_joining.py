@@ -66,23 +66,23 @@ def test_a_batch_is_joined_as_plain_loops_join_it() -> None:
     rng = random.Random(0)
     for size in (0, 1, 7, 200):
         rows = [logged(number, rng) for number in range(size)]
-        made, _ = join_sessions(pa.RecordBatch.from_pylist(rows, schema=LOGGED), CATALOGUE)
+        made, *_ = join_sessions(pa.RecordBatch.from_pylist(rows, schema=LOGGED), CATALOGUE)
         assert made.to_pylist() == [row for row in map(joined, rows) if row]
 
 
 def test_a_batch_is_its_parts_joined_and_their_books_added() -> None:
     rng = random.Random(1)
     batch = pa.RecordBatch.from_pylist([logged(number, rng) for number in range(60)], schema=LOGGED)
-    whole, books = join_sessions(batch, CATALOGUE)
+    whole, books, _ = join_sessions(batch, CATALOGUE)
     parts = [join_sessions(batch.slice(start, 7), CATALOGUE) for start in range(0, 60, 7)]
-    assert pa.Table.from_batches([rows for rows, _ in parts]).to_pylist() == whole.to_pylist()
-    assert {name: sum(of_part[name] for _, of_part in parts) for name in books} == books
+    assert pa.Table.from_batches([rows for rows, *_ in parts]).to_pylist() == whole.to_pylist()
+    assert {name: sum(of_part[name] for _, of_part, _ in parts) for name in books} == books
 
 
 def test_the_books_reconcile_with_the_rows() -> None:
     rng = random.Random(2)
     rows = [logged(number, rng) for number in range(300)]
-    made, books = join_sessions(pa.RecordBatch.from_pylist(rows, schema=LOGGED), CATALOGUE)
+    made, books, _ = join_sessions(pa.RecordBatch.from_pylist(rows, schema=LOGGED), CATALOGUE)
     assert len(rows) == made.num_rows + books["sessions_without_results"] + books["sessions_without_texts"]
     ready = books["results_shown"] - books["results_repeated"] - books["results_without_text"]
     assert ready == len(made["item_ids"].flatten())

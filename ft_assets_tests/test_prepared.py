@@ -15,7 +15,7 @@ import pytest
 from deltalake import write_deltalake
 
 from ft_assets import queries
-from ft_assets.check_files import check_in, checks
+from ft_assets.check_files import Read, check_in, checks
 from ft_assets.checks import StoredTable
 from ft_assets.found_vectors import let_go
 from ft_assets.lake import Lake
@@ -32,7 +32,7 @@ HEAD = "-- A rule.\n-- To do: a thing.\n-- blocks; "
 def test_a_check_reads_through_what_is_made_of_the_tables_that_it_reads() -> None:
     words = "reads pair_features, sampled_inputs; through doubtful_sessions"
     check = check_in("pair_features", "x", f"{HEAD}{words}\nfrom doubtful_sessions")
-    assert (check.reads, check.through) == (("pair_features", "sampled_inputs"), ("doubtful_sessions",))
+    assert (check.reads, check.through) == (("pair_features", "sampled_inputs"), (Read("doubtful_sessions"),))
 
 
 @pytest.mark.parametrize(
@@ -149,8 +149,10 @@ class Day:
         if len(set(objects)) < len(objects) or len({len(row[of]) for of in ("object_ids", "clicked", "kept")}) > 1:
             return False
         marks = list(zip(objects, row["clicked"], row["kept"], strict=True))
+        if any(None in of_one or (of_one[1] and not of_one[2]) for of_one in marks):
+            return False  # whatever its pairs: what is clicked should be kept
         xs = [o for o, click, _ in marks if click]
-        ys = [o for o, click, kept in marks if click is False and kept]
+        ys = [o for o, click, kept in marks if kept and not click]
         values = {(p[f"{side}_id"], str(p[f"{side}_rank"]), p[f"{side}_confidence"])
                   for p in pairs for side in ("positive", "negative")}  # fmt: skip
         hashes = {p["query_hash"] for p in pairs} - {None}

@@ -167,7 +167,8 @@ class LakeIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: DayRows) -> None:
         """Replace the day in one commit that says what it was made from."""
         name, day = context.asset_key.path[-1], partitions.day(context.asset_partition_key)
-        provenance = provenance_of(day, obj.made_from, obj.configuration, obj.model)
+        # What is stated is filled in while the rows are made, and committed behind them.
+        provenance = {**provenance_of(day, obj.made_from, obj.configuration, obj.model), "stated": obj.stated}
         with device_turn(self.home.home.claims, obj.device), measured(obj.device) as cost:
             commit = self.home.lake.replace_day(name, day, obj.batches, provenance)
         context.add_output_metadata(

@@ -11,6 +11,7 @@ from ft_assets.definitions import defs
 from ft_assets.defs.settings import configurations
 from ft_assets.lineage import DAILY, INGESTED, affected_days, day_commits, out_of_date
 from ft_assets.simulate import simulate
+from ft_assets.stated import stated_by_day
 from ft_assets_tests.builders import misaligned
 from ft_assets_tests.conftest import HASHING
 from ft_assets_tests.dagster_ui import spoil
@@ -73,6 +74,11 @@ def test_every_materialization_says_where_its_rows_came_from_and_the_rows_reconc
         assert metadata["made_from"], name
         assert "configuration" in metadata, name
         assert metadata["code_version"], name
+    # What checks of later days want to know of this one, its commits state.
+    day, stated = dt.date.fromisoformat(DAY), {"fine_tuning_inputs": "clicks_by_place", "sampled_inputs": "pairs_of_sessions"}
+    for name, what in stated.items():
+        ((_, rows),) = stated_by_day(ingested.lake, name, [day], what).items()
+        assert sum(row.get("shown", row.get("sessions")) for row in rows) > 20, name
 
 
 def test_a_rerun_changes_no_count_and_no_row(ingested, instance):

@@ -9,27 +9,44 @@
    the sum of numbers times the sum of y; and the other way round for negatives. An object of two ranks passes by a chance of
    about 1 in 2^31. */
 with lists as (
-    select session_id, is_irrelevant, query_hash, clicked, kept,
-        case when not is_irrelevant then list_transform(object_ids, lambda o: (hash(o) >> 33)::bigint) end as ids,
-        /* Lists are of one length, and no object has two parts: then parts are counted for objects. */
-        coalesce(len(clicked) = len(ids) and len(kept) = len(ids) and list_unique(ids) = len(ids), false) as is_simple
+    select session_id, is_irrelevant, query_hash, object_ids, clicked, kept,
+        /* Lists are of one length and hold no null, and no object has two parts: then parts are counted for objects. */
+        coalesce(
+            not is_irrelevant
+            and len(clicked) = len(object_ids)
+            and len(kept) = len(object_ids)
+            and list_count(object_ids) = len(object_ids)
+            and list_count(clicked) = len(clicked)
+            and list_count(kept) = len(kept)
+            and not has_repeats(object_ids),
+            false
+        ) as is_simple
     from sampled_inputs
 ),
-sessions as (
-    select session_id, min(query_hash) as query_hash, count(*) = 1 and bool_and(is_simple) as is_simple
+numbers as (
+    select *, case when is_simple then list_transform(object_ids, lambda o: (hash(o) >> 33)::bigint) end as ids
     from lists
+),
+sides as (
+    select session_id, is_irrelevant, query_hash,
+        /* And what is clicked is kept: then those that are kept and not clicked are as many as the one less the other. */
+        case
+            when not is_simple then false
+            when list_bool_and(kept) then true
+            else coalesce(list_bool_and(list_where(kept, clicked)), true)
+        end as is_simple,
+        case when is_simple then list_where(ids, clicked) end as clicked,
+        case when is_simple then list_where(ids, kept) end as kept
+    from numbers
+),
+sessions as (
+    select session_id, min(query_hash) as query_hash, count(*) = 1 and bool_and(is_simple) as is_simple,
+        any_value(len(clicked)) as xs, any_value(coalesce(list_sum(clicked), 0)) as x,
+        any_value(len(kept) - len(clicked)) as ys,
+        any_value(coalesce(list_sum(kept), 0) - coalesce(list_sum(clicked), 0)) as y
+    from sides
     group by session_id
     having not coalesce(bool_and(is_irrelevant), false)
-),
-expected as (
-    select session_id, count(*) filter (clicked) as xs, count(*) filter (not clicked and kept) as ys,
-        coalesce(sum(id) filter (clicked), 0) as x, coalesce(sum(id) filter (not clicked and kept), 0) as y
-    from (
-        select session_id, unnest(ids) as id, unnest(clicked) as clicked, unnest(kept) as kept
-        from lists
-        where is_simple
-    )
-    group by session_id
 ),
 pairs as (
     select session_id, query_hash, (hash(positive_id) >> 33)::bigint as x, (hash(negative_id) >> 33)::bigint as y,
@@ -47,21 +64,20 @@ made as (
 )
 select session_id
 from sessions as s
-left join expected as e using (session_id)
 full join made as m using (session_id)
 where not coalesce(
     s.session_id is not null
     and s.is_simple
     and case
-        when m.pairs is null then coalesce(e.xs * e.ys, 0) = 0
+        when m.pairs is null then coalesce(s.xs * s.ys, 0) = 0
         else m.query_hash = s.query_hash
             and m.last_query_hash = s.query_hash
-            and m.pairs = e.xs * e.ys
-            and m.x = e.x * e.ys
-            and m.y = e.y * e.xs
-            and m.xy = e.x * e.y
-            and m.x_number_y * e.ys = m.x_number * e.y
-            and m.y_number_x * e.xs = m.y_number * e.x
+            and m.pairs = s.xs * s.ys
+            and m.x = s.x * s.ys
+            and m.y = s.y * s.xs
+            and m.xy = s.x * s.y
+            and m.x_number_y * s.ys = m.x_number * s.y
+            and m.y_number_x * s.xs = m.y_number * s.x
     end,
     false
 )

@@ -2,11 +2,11 @@
 -- To do: See the distribution of |positive_rank - negative_rank| in the metadata, and set the window to it (ops:
 -- fine_tuning_features: config). Another ranker or model needs another window: dot products and distances are not in [-1, 1].
 -- parameters: most=0.5 in [0, 1], least_pairs=100 in [0, inf]
--- warns; reads pair_features
-select count(*) as pairs_extracted,
-    count(*) filter (not inside_window(positive_rank, negative_rank, $min, $max)) as pairs_clamped,
-    avg((not inside_window(positive_rank, negative_rank, $min, $max))::int) as share_clamped
-from pair_features;
+-- warns; reads fine_tuning_features, pair_features; through days_of_pairs
+select coalesce(sum(pairs), 0) as pairs_extracted, coalesce(sum(outside), 0) as pairs_clamped,
+    sum(outside) / sum(pairs) as share_clamped
+from days_of_pairs
+where not is_kept;
 
 select *, $most as most, $min as min, $max as max
 from numbers

@@ -1,9 +1,9 @@
 -- The pairs kept and the pairs outside the clamp window are, together, all that were extracted.
 -- To do: Make the day of fine_tuning_features anew; pairs_come_from_pair_features shows which pairs are missing or too many.
--- blocks; reads fine_tuning_features, pair_features
-select count(*) as pairs_extracted, (select count(*) from fine_tuning_features) as pairs_kept,
-    count(*) filter (not inside_window(positive_rank, negative_rank, $min, $max)) as pairs_clamped
-from pair_features;
+-- blocks; reads fine_tuning_features, pair_features; through days_of_pairs
+select coalesce(sum(pairs) filter (not is_kept), 0) as pairs_extracted, coalesce(sum(pairs) filter (is_kept), 0) as pairs_kept,
+    coalesce(sum(outside) filter (not is_kept), 0) as pairs_clamped
+from days_of_pairs;
 
 select *
 from numbers

@@ -1,19 +1,16 @@
 -- The clamp filters: it changes no value, adds no pair and drops none inside the window.
 -- To do: Make the day of fine_tuning_features anew: it is older or younger than its pair_features, or was written by hand.
 -- problem says which pairs are missing and which are too many.
--- blocks; reads fine_tuning_features, pair_features
+-- blocks; reads fine_tuning_features, pair_features; through days_of_pairs
 with wanted as not materialized (from pair_features where inside_window(positive_rank, negative_rank, $min, $max)),
-/* Either table as a bag of 64-bit row hashes: where two bags differ, so do their counts or their sums, but for a chance of 1 in
-   2^64. First the bags of the day; if they differ, those of its sessions; and row by row only sessions that differ. */
-wanted_days as (select session_date, count(*) as pairs, sum(hash(*columns(*))) as hashes from wanted group by session_date),
-stored_days as (
-    select session_date, count(*) as pairs, sum(hash(*columns(*))) as hashes from fine_tuning_features group by session_date
-),
+/* Either table as a bag of 64-bit row hashes. First the bags of the day; if they differ, those of its sessions; and row by row
+   only sessions that differ. */
 differing_days as (
     select session_date
-    from wanted_days as w
-    full join stored_days as s using (session_date)
-    where w.pairs is distinct from s.pairs or w.hashes is distinct from s.hashes
+    from (from days_of_pairs where not is_kept) as extracted
+    full join (from days_of_pairs where is_kept) as stored using (session_date)
+    where coalesce(extracted.pairs - extracted.outside, 0) <> coalesce(stored.pairs, 0)
+       or extracted.hashes is distinct from stored.hashes
 ),
 hashes as (
     select session_id, 1 as side, hash(*columns(*)) as hash from wanted semi join differing_days using (session_date)

@@ -2,15 +2,11 @@
 -- and not marked has no clicked item; one that is not has one, or an event on a result that was removed for want of a text.
 -- To do: Make the day anew. If it comes back, look the session up in search_sessions and session_events: its events and its
 -- mark disagree with what was made of them.
--- blocks; reads fine_tuning_inputs, search_sessions as read, session_events as read
-with clicks as (
-    select session_id, is_irrelevant, coalesce(list_bool_or(clicked), false) as has_click
-    from fine_tuning_inputs
-),
+-- blocks; reads fine_tuning_inputs, search_sessions as read, session_events as read; through session_lists
 /* The only sessions whose lists and events are looked for. */
-looked_at as (
+with looked_at as (
     select session_id
-    from clicks
+    from session_lists
     join search_sessions_as_read using (session_id)
     where (is_irrelevant and has_click and not marked_irrelevant)
        or (not is_irrelevant and (marked_irrelevant or not has_click))

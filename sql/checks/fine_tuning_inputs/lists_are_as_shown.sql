@@ -2,25 +2,27 @@
 -- engine's rank. Its words, their hash and its time are those of the log.
 -- To do: Make the day anew. If it comes back, compare the session with its row of search_sessions; differs says in what.
 -- Nothing was learnt from such a list as people saw it: do not train on the day, and report it.
--- blocks; reads fine_tuning_inputs, search_sessions as read, items as read
+-- blocks; reads fine_tuning_inputs, search_sessions as read, items as read; through session_lists, shown_items as read
 with texts as (select item_id from items_as_read where text_hash is not null),
-/* Nearly every list is the log's as it is. Only the others are put together once more. */
+log as (
+    select session_id,
+        hash(
+            list_transform(results, lambda r: r.item_id), list_transform(results, lambda r: r.rank),
+            query_text, started_at, session_date
+        ) as shown
+    from search_sessions_as_read
+),
+/* Nearly every list is the log's as it is, which a hash of 64 bits tells. Only the others are put together once more. */
 looked_at as (
     select session_id
-    from fine_tuning_inputs as i
-    join search_sessions_as_read as s using (session_id)
-    where i.item_ids is distinct from list_transform(s.results, lambda r: r.item_id)
-       or i.ranks is distinct from list_transform(s.results, lambda r: r.rank)
-       or i.query_text is distinct from s.query_text
-       or i.query_hash is distinct from text_hash(i.query_text)
-       or i.started_at is distinct from s.started_at
-       or i.session_date is distinct from s.session_date
-       or has_repeats(i.item_ids)
-       or list_count(i.item_ids) < len(i.item_ids)
+    from session_lists as i
+    join log as s using (session_id)
+    where i.shown <> s.shown or i.has_repeats or not i.is_aligned or not i.has_no_null or not i.has_hash
     union
+    /* Of lists that are the log's, those with an item that the log shows and that has no text. */
     select session_id
     from (select session_id, unnest(item_ids) as item_id from fine_tuning_inputs)
-    where item_id not in (from texts)
+    where item_id in (select item_id from shown_items_as_read where not has_text)
 ),
 logged as (
     select s.session_id, s.results, list_transform(s.results, lambda r: r.item_id) as shown, s.query_text, s.session_date,

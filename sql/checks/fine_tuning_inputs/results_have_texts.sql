@@ -2,14 +2,11 @@
 -- To do: Land the texts of the items shown here (the most shown come first) with `ft-assets land --format items`: the days
 -- that showed them are made anew by themselves. If the ids look like another shop's, the wrong catalogue was landed.
 -- parameters: most=0.05 in [0, 1]
--- warns; reads fine_tuning_inputs, search_sessions, items
-with shown as (
-    select item_id, count(*) as results, item_id in (select item_id from items where text_hash is not null) as has_text
-    from (select unnest(results).item_id as item_id from search_sessions)
-    group by item_id
-),
-books as (select sum(results) as results, sum(results) filter (where not has_text) as without_text from shown)
-select item_id, shown.results as shown, books.without_text as results_without_text, books.results as of_results
-from shown, books
+-- warns; reads fine_tuning_inputs, search_sessions, items; through shown_items
+with books as (
+    select sum(results) as results, sum(results) filter (where not has_text) as without_text from shown_items
+)
+select item_id, shown_items.results as shown, books.without_text as results_without_text, books.results as of_results
+from shown_items, books
 where not has_text and books.without_text > $most * books.results
 order by shown desc, item_id

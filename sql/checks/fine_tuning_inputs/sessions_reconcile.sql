@@ -2,11 +2,12 @@
 -- is here.
 -- To do: Make the day anew. If sessions are still missing, they got lost between search_sessions and this table: do not train
 -- on the day, and report it with the sessions shown.
--- blocks; reads fine_tuning_inputs, search_sessions as read, flagged_sessions as read, items as read
-with texts as (select item_id from items_as_read where text_hash is not null),
+-- blocks; reads fine_tuning_inputs, search_sessions as read, flagged_sessions as read, items as read;
+-- through shown_items as read
+with textless as (select item_id from shown_items_as_read where item_id is not null and not coalesce(has_text, false)),
 /* Mostly the first result has a text: only of the other sessions all results are looked at. */
 firsts as (
-    select session_id, coalesce(results[1].item_id in (from texts), false) as has_text
+    select session_id, results[1].item_id is not null and results[1].item_id not in (from textless) as has_text
     from search_sessions_as_read
 ),
 shown as (
@@ -14,7 +15,7 @@ shown as (
     from search_sessions_as_read
     where session_id in (select session_id from firsts where not has_text)
 ),
-with_text as (select session_id from shown where item_id in (from texts)),
+with_text as (select session_id from shown where item_id is not null and item_id not in (from textless)),
 logged as (
     select session_id, session_id in (select session_id from flagged_sessions_as_read where is_enforced) as is_flagged,
         has_text or session_id in (from with_text) as has_text

@@ -17,8 +17,12 @@ parts as (
     select session_id, is_irrelevant, query_hash, unnest(object_ids) as object_id, unnest(clicked) as clicked,
         unnest(kept) as kept
     from sampled_inputs
-    where session_id in (select session_id from pairs)
-       or (is_irrelevant and exists (from pairs where pairing = 'irrelevant'))
+    where session_id in (
+        /* One row of them, which DuckDB takes for few: else it gathers all sessions first, and finds none of them here. */
+        select unnest(list(distinct session_id)) from pairs
+        union all
+        select session_id from sampled_inputs where is_irrelevant and exists (from pairs where pairing = 'irrelevant')
+    )
 ),
 objects as (
     select session_id, object_id, any_value(is_irrelevant) as is_irrelevant, any_value(query_hash) as query_hash,

@@ -2,13 +2,12 @@
 -- product in double precision.
 -- To do: Make the day of sampled_inputs anew. If it comes back, the kernel and this rule disagree: report it with the session
 -- and the factor.
--- blocks; reads sampled_inputs
+-- blocks; reads sampled_inputs; through sampled_lists
 /* Where all are to stay and every result does, nothing can be wrong: such sessions are not looked at part by part. */
 with looked_at as (
     select session_id
-    from sampled_inputs
-    where $factor::double <> 1
-       or not coalesce(list_bool_and(kept) and list_count(kept) = len(kept) and len(kept) = len(object_ids), false)
+    from sampled_lists
+    where $factor::double <> 1 or not is_whole
 ),
 parts as (
     select session_id, unnest(object_ids) as object_id, unnest(clicked) as clicked, unnest(kept) as kept

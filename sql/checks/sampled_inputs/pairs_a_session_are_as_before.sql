@@ -5,23 +5,22 @@
 -- To do: Ask what changed: the length of lists, texts that are missing, negative_downsampling_factor in the settings, the
 -- logging of clicks. Days of very different weight in one training set favour the sessions with long lists.
 -- parameters: least_sessions=100 in [0, inf], deviations=4.0 in [0, inf], times=1.5 in [1, inf]
--- warns; reads sampled_inputs, sampled_inputs of the 7 days before
-with counted as (
-    select true as is_today, count_objects(object_ids, item_ids, clicked) as positives,
-        count_objects(object_ids, item_ids, kept) as objects
-    from sampled_inputs
-    where not is_irrelevant
-    union all
-    select false, count_objects(object_ids, item_ids, clicked), count_objects(object_ids, item_ids, kept)
-    from sampled_inputs_before
-    where not is_irrelevant
+-- warns; reads sampled_inputs, sampled_inputs of the 7 days before;
+-- through sampled_lists, pairs_of_sessions of the 7 days before
+with of_sessions as (
+    select positives * (objects - positives) as pairs from sampled_lists where not is_irrelevant and positives > 0
 ),
-sessions as (select is_today, positives * (objects - positives) as pairs from counted where positives > 0),
+today as (select count(*) as n, coalesce(sum(pairs), 0) as pairs, coalesce(sum(pairs * pairs), 0) as squares from of_sessions),
+before as (
+    select coalesce(sum(sessions), 0) as n, coalesce(sum(pairs), 0) as pairs, coalesce(sum(squares), 0) as squares
+    from pairs_of_sessions_before
+),
 sides as (
-    select count(*) filter (is_today) as n, avg(pairs) filter (is_today) as mean, var_samp(pairs) filter (is_today) as variance,
-        count(*) filter (not is_today) as n_before, avg(pairs) filter (not is_today) as mean_before,
-        var_samp(pairs) filter (not is_today) as variance_before
-    from sessions
+    select t.n, t.pairs / nullif(t.n, 0) as mean,
+        (t.n * t.squares - t.pairs * t.pairs) / nullif(t.n * (t.n - 1), 0) as variance,
+        b.n as n_before, b.pairs / nullif(b.n, 0) as mean_before,
+        (b.n * b.squares - b.pairs * b.pairs) / nullif(b.n * (b.n - 1), 0) as variance_before
+    from today as t, before as b
 )
 select n as sessions_with_clicks, mean as pairs_a_session, n_before as sessions_with_clicks_before,
     mean_before as pairs_a_session_before,

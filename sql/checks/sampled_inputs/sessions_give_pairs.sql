@@ -3,16 +3,12 @@
 -- To do: See how long the lists are (search_sessions) and how many results lost their text; raise negative_downsampling_factor
 -- if it is low. Where people click most of what they see, event_types may name an event that is no choice.
 -- parameters: least=1.0 in [0, inf], least_sessions=100 in [0, inf]
--- warns; reads sampled_inputs
-with sessions as (
-    select count_objects(object_ids, item_ids, clicked) as positives, count_objects(object_ids, item_ids, kept) as objects
-    from sampled_inputs
-    where not is_irrelevant
-)
+-- warns; reads sampled_inputs; through sampled_lists
 select count(*) as sessions_with_clicks, coalesce(sum(positives * (objects - positives)), 0)::bigint as pairs,
     avg(positives * (objects - positives)) as pairs_a_session
-from sessions
-where positives > 0;
+from sampled_lists
+where not is_irrelevant
+  and positives > 0;
 
 select *, $least as least
 from numbers
