@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ft_assets import identity, journal, landing, lineage, lines, queries, spellings
+from ft_assets import identity, journal, landing, lineage, lines, plain_lists, queries, spellings
 from ft_assets.books import REASONS, Books, Ingested
 from ft_assets.lake import ATTEMPTS, Lake, Overtaken, Slice, wait
 from ft_assets.landing import LandedFile
@@ -236,7 +236,7 @@ class _Ingestion:
         They stay as they were read, which several threads can go through at once; what is more than memory should hold goes
         to DuckDB, which spills it to disk.
         """
-        con.register("no_lines", lines.LINE_SCHEMA.empty_table())
+        con.register("no_lines", _unparsed([]))
         con.execute("create temp table spilled_lines as from no_lines")
         held: list[pa.RecordBatch] = []
         for number, file in enumerate(self.group):
@@ -247,9 +247,7 @@ class _Ingestion:
             else:
                 self.done.unread[file.name] = problem
                 con.execute("delete from spilled_lines where file_number = $1", [number])
-        table = pa.Table.from_batches(held, lines.LINE_SCHEMA)
-        # many small files cost what a large one does
-        con.register("held_lines", table.combine_chunks() if table.num_rows < SMALL_BATCH * len(held) else table)
+        con.register("held_lines", _unparsed(held))
 
     def _read_file(
         self, con: duckdb.DuckDBPyConnection, number: int, file: LandedFile, batches: list[pa.RecordBatch]
@@ -303,7 +301,22 @@ class _Ingestion:
         con.execute(queries.read_sql("readers/lines"))
         return copies
 
+    def _parse(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Make ``parsed_lines`` and ``plain_lists``; what is spilled is parsed by DuckDB alone, which spills that too."""
+        parsed = queries.query(con, "readers/embedding_studio_lines")
+        lists: list[pa.RecordBatch] = []
+        if con.sql("from spilled_lines limit 1").fetchall():
+            parsed.project("* exclude (search_results), search_results is not null as has_list, false as is_plain").to_table(
+                "parsed_lines"
+            )
+        else:
+            narrow, lists = plain_lists.parted(queries.stream(parsed), "search_results")
+            con.register("parsed_lines", pa.Table.from_batches(narrow))
+        con.register("plain_lists", pa.Table.from_batches(lists, plain_lists.LIST_SCHEMA))
+
     def _decide(self, con: duckdb.DuckDBPyConnection) -> None:
+        if self.format == "embedding_studio":
+            self._parse(con)
         for script in (*ENTRIES[self.format], "known_sessions"):
             con.execute(queries.read_sql(f"readers/{script}"))
         days = [day for (day,) in con.sql("select distinct session_date from known_sessions").fetchall()]
@@ -356,9 +369,18 @@ class _Ingestion:
         return rows
 
 
+def _unparsed(batches: list[pa.RecordBatch]) -> pa.Table:
+    """Lines for DuckDB, whose text is called JSON though nobody has looked: it is parsed once, then."""
+    table = pa.Table.from_batches(batches, lines.LINE_SCHEMA)
+    if table.num_rows < SMALL_BATCH * len(batches):  # many small files cost what a large one does
+        table = table.combine_chunks()
+    texts = [pa.ExtensionArray.from_storage(pa.json_(), chunk) for chunk in table["raw"].chunks]
+    return table.set_column(table.schema.get_field_index("raw"), "raw", pa.chunked_array(texts, pa.json_()))
+
+
 def _spill(con: duckdb.DuckDBPyConnection, batches: list[pa.RecordBatch]) -> None:
     """Move lines to DuckDB."""
-    con.register("given_lines", pa.Table.from_batches(batches, lines.LINE_SCHEMA))
+    con.register("given_lines", _unparsed(batches))
     con.execute("insert into spilled_lines from given_lines")
     con.unregister("given_lines")
     batches.clear()

@@ -37,7 +37,7 @@ ORDER = [
         "row_changes",
     ),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
-    *("lines", "readers", "places", "landing", "spellings", "books", "ledger", "journal", "ingestion"),
+    *("lines", "plain_lists", "readers", "places", "landing", "spellings", "books", "ledger", "journal", "ingestion"),
     *("traces", "forget_landing", "forget_tables", "forget_ledger", "forget"),
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
     *("device_memory", "devices", "token_batches", "encoder_contract", "hashing_encoder"),
