@@ -9,7 +9,6 @@ for it in ``waiting_records``, and is judged when it comes.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ft_assets import identity, journal, landing, lineage, lines, plain_lists, queries, spellings
+from ft_assets import identity, journal, landing, lineage, lines, plain_lists, queries, reading, spellings
 from ft_assets.books import REASONS, Books, Ingested
 from ft_assets.lake import ATTEMPTS, Lake, Overtaken, Slice, wait
 from ft_assets.landing import LandedFile
@@ -47,9 +46,6 @@ SESSIONS = {"embedding_studio": ("decide_sessions",), "items": (), "ubi": ("ubi_
 GROUP_BYTES = 160 << 20
 GROUP_FILES = 2_000
 SMALL_BATCH = 100  # lines
-HELD_BYTES = 512 << 20  # of one file: a larger one is spilled to disk
-GZIP_RATIO = 8  # what a compressed log grows to, about
-VANISHED = "it vanished while it was read"
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 
 
@@ -124,26 +120,31 @@ def ingest(
     done, pending, attempt = Ingested(), list(dict.fromkeys(files)), 0
     most = GROUP_FILES
     journal.clear_abandoned(lake)
-    while True:
-        ledger = Ledger(lake)  # first: of the ingestions that it knows, each must be in the tables that are read behind it
-        _note(done, journal.apply_pending(lake))
-        pending = [file for file in pending if not ledger.holds(file) and file.name not in done.unread]
-        if not pending:
-            return done
-        group = _next_group(pending)[:most]
-        try:
-            _Ingestion(lake, group, ledger, metadata or {}, settings, done).run()
-        except Overtaken:
-            attempt += 1
-            if attempt == ATTEMPTS:
-                raise
-            wait(attempt - 1)
-        except (duckdb.Error, FaultyBooks) as error:  # of this program: no file may stop the others for it
-            if len(group) == 1:
-                done.unread[group[0].name] = f"it cannot be taken in: {error}"
-            most = max(1, len(group) // 2)
-        else:
-            attempt, most = 0, min(2 * most, GROUP_FILES)
+    with reading.ReadAhead() as ahead:
+        while True:
+            ledger = Ledger(lake)  # first: of the ingestions that it knows, each must be in the tables that are read behind it
+            _note(done, journal.apply_pending(lake))
+            pending = [file for file in pending if not ledger.holds(file) and file.name not in done.unread]
+            if not pending:
+                return done
+            group = _next_group(pending)[:most]
+            one = _Ingestion(lake, group, ledger, metadata or {}, settings, done)
+            one.lines = ahead.take(group)
+            more = min(2 * most, GROUP_FILES)
+            ahead.begin(_next_group([file for file in pending if file not in group])[:more])
+            try:
+                one.run()
+            except Overtaken:
+                attempt += 1
+                if attempt == ATTEMPTS:
+                    raise
+                wait(attempt - 1)
+            except (duckdb.Error, FaultyBooks) as error:  # of this program: no file may stop the others for it
+                if len(group) == 1:
+                    done.unread[group[0].name] = f"it cannot be taken in: {error}"
+                most = max(1, len(group) // 2)
+            else:
+                attempt, most = 0, more
 
 
 def _note(done: Ingested, applied: journal.Applied) -> None:
@@ -159,11 +160,13 @@ def _next_group(files: Sequence[LandedFile]) -> list[LandedFile]:
     def order(file: LandedFile) -> tuple[bool, str]:
         return file.format != "items", file.format
 
+    if not files:
+        return []
     first = min(files, key=order)
     group: list[LandedFile] = []
     size = 0
     for file in sorted((f for f in files if order(f) == order(first)), key=lambda file: file.name):
-        size += file.bytes * (GZIP_RATIO if file.name.endswith(".gz") else 1)
+        size += reading.likely_bytes(file)
         if group and (size > GROUP_BYTES or len(group) == GROUP_FILES):
             break
         group.append(file)
@@ -188,6 +191,7 @@ class _Ingestion:
         self.now = dt.datetime.now(dt.UTC)
         self.read: dict[str, Slice] = {name: lake.slice(name) for name in TABLES}
         self.contents: dict[int, str] = {}
+        self.lines: reading.GroupLines | None = None  # read ahead
 
     def run(self) -> None:
         with queries.session(self.read) as con:
@@ -238,38 +242,13 @@ class _Ingestion:
         """
         con.register("no_lines", _unparsed([]))
         con.execute("create temp table spilled_lines as from no_lines")
-        held: list[pa.RecordBatch] = []
-        for number, file in enumerate(self.group):
-            batches: list[pa.RecordBatch] = []
-            problem = self._read_file(con, number, file, batches)
-            if problem is None:
-                held += batches
-            else:
-                self.done.unread[file.name] = problem
-                con.execute("delete from spilled_lines where file_number = $1", [number])
-        con.register("held_lines", _unparsed(held))
-
-    def _read_file(
-        self, con: duckdb.DuckDBPyConnection, number: int, file: LandedFile, batches: list[pa.RecordBatch]
-    ) -> str | None:
-        """Read a file to its end; what stands in the way, or None."""
-        digest, size = hashlib.sha256(), 0
-        try:
-            with file.open() as stream:
-                for batch in lines.read_batches(stream, number, digest):
-                    batches.append(batch)
-                    size += batch.nbytes
-                    if size > HELD_BYTES:
-                        _spill(con, batches)
-                        size = 0
-            problem = _change_of(file)
-        except FileNotFoundError:
-            return VANISHED
-        except OSError as error:
-            return f"it cannot be read: {error}"
-        if problem is None:
-            self.contents[number] = digest.hexdigest()
-        return problem
+        found = self.lines or reading.read_group(self.group, lambda batches: _spill(con, batches))
+        self.lines = None
+        self.contents = found.contents
+        for number, problem in found.problems.items():
+            self.done.unread[self.group[number].name] = problem
+            con.execute("delete from spilled_lines where file_number = $1", [number])
+        con.register("held_lines", _unparsed(found.batches))
 
     def _name_files(self, con: duckdb.DuckDBPyConnection) -> dict[int, str]:
         """Make ``files``, and hide the lines of those that bring a content again; who brought it first, by file number."""
@@ -383,18 +362,6 @@ def _spill(con: duckdb.DuckDBPyConnection, batches: list[pa.RecordBatch]) -> Non
     con.register("given_lines", _unparsed(batches))
     con.execute("insert into spilled_lines from given_lines")
     con.unregister("given_lines")
-    batches.clear()
-
-
-def _change_of(file: LandedFile) -> str | None:
-    """How a file has changed since it was listed, if it has."""
-    after = file.state()
-    if after is None:
-        return VANISHED
-    if after == (file.bytes, file.modified_at):
-        return None
-    was, is_now = (f"{size} bytes of {at:%H:%M:%S}" for size, at in ((file.bytes, file.modified_at), after))
-    return f"it was still being written: {was} became {is_now}"
 
 
 def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:
