@@ -283,15 +283,15 @@ class _Ingestion:
     def _parse(self, con: duckdb.DuckDBPyConnection) -> None:
         """Make ``parsed_lines`` and ``plain_lists``; what is spilled is parsed by DuckDB alone, which spills that too."""
         parsed = queries.query(con, "readers/embedding_studio_lines")
-        lists: list[pa.RecordBatch] = []
         if con.sql("from spilled_lines limit 1").fetchall():
-            parsed.project("* exclude (search_results), search_results is not null as has_list, false as is_plain").to_table(
-                "parsed_lines"
-            )
+            narrow = parsed.project("* exclude (search_results), search_results is not null as has_list, false as is_plain")
+            narrow.to_table("parsed_lines")
+            con.register("plain_lists", plain_lists.LIST_SCHEMA.empty_table())
         else:
-            narrow, lists = plain_lists.parted(queries.stream(parsed), "search_results")
-            con.register("parsed_lines", pa.Table.from_batches(narrow))
-        con.register("plain_lists", pa.Table.from_batches(lists, plain_lists.LIST_SCHEMA))
+            for name, table in zip(
+                ("parsed_lines", "plain_lists"), plain_lists.parted(queries.stream(parsed), "search_results"), strict=True
+            ):
+                con.register(name, table)
 
     def _decide(self, con: duckdb.DuckDBPyConnection) -> None:
         if self.format == "embedding_studio":

@@ -7,7 +7,6 @@ is not plain here may yet be sound; the full rules (sql/readers) decide on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -23,29 +22,27 @@ KEYS = ("file_number", "record_number")
 LIST_SCHEMA = pa.schema([(KEYS[0], pa.int32()), (KEYS[1], pa.int64()), ("results", CODED)])
 
 
-def parted(batches: Iterable[pa.RecordBatch], column: str) -> tuple[list[pa.RecordBatch], list[pa.RecordBatch]]:
+def parted(parsed: pa.RecordBatchReader, column: str) -> tuple[pa.Table, pa.Table]:
     """Parsed lines without their lists, and the plain lists.
 
     Args:
-        batches: file_number, record_number and more; a column of lists of {an id as text, a rank as float}.
+        parsed: file_number, record_number and more; a column of lists of {an id as text, a rank as float}.
         column: its name.
 
     Returns:
-        The batches, with has_list and is_plain in the place of the lists; and batches of ``LIST_SCHEMA``.
+        The lines, with has_list and is_plain in the place of the lists; and a table of ``LIST_SCHEMA``.
     """
+    at = parsed.schema.get_field_index(column)
+    schema = parsed.schema.remove(at).append(pa.field("has_list", pa.bool_())).append(pa.field("is_plain", pa.bool_()))
     narrow, lists = [], []
-    for batch in batches:
-        at = batch.schema.get_field_index(column)
+    for batch in parsed:
         results = batch.column(at)
         coded, plain = _coded(results)
-        narrow.append(
-            batch.remove_column(at)
-            .append_column("has_list", results.is_valid())
-            .append_column("is_plain", pa.array(plain, pa.bool_()))
-        )
+        columns = [*batch.remove_column(at).columns, results.is_valid(), pa.array(plain, pa.bool_())]
+        narrow.append(pa.RecordBatch.from_arrays(columns, schema=schema))
         found = pa.RecordBatch.from_arrays([*(batch[key] for key in KEYS), coded], schema=LIST_SCHEMA)
         lists.append(found if plain.all() else found.filter(pa.array(plain)))
-    return narrow, lists
+    return pa.Table.from_batches(narrow, schema), pa.Table.from_batches(lists, LIST_SCHEMA)
 
 
 def _coded(results: pa.ListArray) -> tuple[pa.ListArray, np.ndarray[Any, np.dtype[np.bool_]]]:

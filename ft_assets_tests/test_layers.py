@@ -28,6 +28,7 @@ ORDER = [
         "prefetch",
         "feeding",
         "day_files",
+        "log_files",
         "lake",
         "compaction",
         "queries",
