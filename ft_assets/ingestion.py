@@ -23,7 +23,7 @@ from ft_assets.books import REASONS, Books, Ingested
 from ft_assets.lake import ATTEMPTS, Lake, Overtaken, Slice, wait
 from ft_assets.landing import LandedFile
 from ft_assets.ledger import Ledger
-from ft_assets.schemas import INGESTED_FILES
+from ft_assets.schemas import INGESTED_FILES, table_named
 
 __all__ = ["REASONS", "TABLES", "Books", "Ingested", "Settings", "ingest", "named_files", "new_files"]
 
@@ -192,6 +192,7 @@ class _Ingestion:
         self.read: dict[str, Slice] = {name: lake.slice(name) for name in TABLES}
         self.contents: dict[int, str] = {}
         self.lines: reading.GroupLines | None = None  # read ahead
+        self.lists: pa.Table | None = None
 
     def run(self) -> None:
         with queries.session(self.read) as con:
@@ -286,12 +287,11 @@ class _Ingestion:
         if con.sql("from spilled_lines limit 1").fetchall():
             narrow = parsed.project("* exclude (search_results), search_results is not null as has_list, false as is_plain")
             narrow.to_table("parsed_lines")
-            con.register("plain_lists", plain_lists.LIST_SCHEMA.empty_table())
+            con.register("plain_lists", plain_lists.PLACED_SCHEMA.empty_table())
         else:
-            for name, table in zip(
-                ("parsed_lines", "plain_lists"), plain_lists.parted(queries.stream(parsed), "search_results"), strict=True
-            ):
-                con.register(name, table)
+            narrow, self.lists = plain_lists.parted(queries.stream(parsed), "search_results")
+            con.register("parsed_lines", narrow)
+            con.register("plain_lists", self.lists)
 
     def _decide(self, con: duckdb.DuckDBPyConnection) -> None:
         if self.format == "embedding_studio":
@@ -316,8 +316,16 @@ class _Ingestion:
             days: list[dt.date] = []
             if table in lineage.INGESTED:
                 days = [day for (day,) in con.execute(queries.read_sql(f"readers/{table}_days")).fetchall()]
-            rows = queries.stream(queries.query(con, f"readers/{table}"))
-            staging.put(table, rows, days, replaces, remove)
+            rows = queries.query(con, f"readers/{table}")
+            if table != "search_sessions":
+                staging.put(table, queries.stream(rows), days, replaces, remove)
+            elif self.lists is None or not self.lists.num_rows:
+                staging.put(table, queries.stream(rows.project("* exclude (list_at)")), days, replaces)
+            else:
+                others = con.sql("select distinct unnest(results).item_id as item_id from odd_lists").to_arrow_table()
+                lists = plain_lists.Lists(self.lists, others["item_id"].combine_chunks())
+                schema = lists.schema(table_named(table).schema)
+                staging.put(table, lists.joined(queries.stream(rows)), days, replaces, schema=schema)
 
     def _ledger_rows(self, books: Mapping[str, Books], copies: Mapping[int, str]) -> dict[int, dict[str, Any]]:
         """A row of the ledger for each file, by its number."""

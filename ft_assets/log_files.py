@@ -68,7 +68,7 @@ def add_files(root: pafs.FileSystem, table: Table, batches: Iterable[pa.RecordBa
     done = AddedFiles()
     try:
         for batch in batches:
-            for day, rows in _by_day(conform(batch, table), table):
+            for day, rows in _by_day(_fitting(batch, table), table):
                 days.setdefault(day, _Day(root, table, day, done)).take(rows)
             while sum(each.size for each in days.values()) > WAITING_BYTES:
                 max(days.values(), key=lambda each: each.size).write()
@@ -96,6 +96,19 @@ def _by_day(batch: pa.RecordBatch, table: Table) -> Iterator[tuple[dt.date | Non
         yield day.as_py(), rows if len(found) == 1 else rows.filter(pc.equal(days, day))
 
 
+def _fitting(batch: pa.RecordBatch, table: Table) -> pa.RecordBatch:
+    """The batch with the table's columns and types, but for lists of codes, which stay."""
+    at = batch.schema.get_field_index(RESULTS)
+    if at < 0 or not _is_coded(batch.schema.field(at).type):
+        return conform(batch, table)
+    rest = conform(batch.set_column(at, RESULTS, pa.nulls(batch.num_rows, table.schema.field(RESULTS).type)), table)
+    return rest.set_column(rest.schema.get_field_index(RESULTS), RESULTS, batch.column(at))
+
+
+def _is_coded(lists: pa.DataType) -> bool:
+    return bool(pa.types.is_dictionary(lists.value_type.field(ITEM_ID).type))
+
+
 def _with_codes(rows: pa.RecordBatch) -> pa.RecordBatch:
     """The rows with the ids of their lists as codes of words: each word is then written once, and looked up once."""
     at = rows.schema.get_field_index(RESULTS)
@@ -105,9 +118,14 @@ def _with_codes(rows: pa.RecordBatch) -> pa.RecordBatch:
     values = lists.flatten()
     if lists.null_count or values.null_count:  # never, of sessions; lists of codes would lose it
         return rows
+    ids = values.field(0)
+    if _is_coded(lists.type):
+        if len(ids) > len(ids.dictionary):
+            return rows
+        ids = ids.dictionary_decode()  # few rows of a group: a file holds the words that it needs
     lengths = pc.list_value_length(lists).cast(pa.int64())
     offsets = pa.concat_arrays([pa.array([0], pa.int64()), pc.cumulative_sum(lengths)]).cast(pa.int32())
-    coded = pa.StructArray.from_arrays([values.field(0).dictionary_encode(), values.field(1)], names=[ITEM_ID, RANK])
+    coded = pa.StructArray.from_arrays([ids.dictionary_encode(), values.field(1)], names=[ITEM_ID, RANK])
     return rows.set_column(at, RESULTS, pa.ListArray.from_arrays(offsets, coded))
 
 

@@ -52,6 +52,12 @@ from plain_lists
 union all
 select file_number, record_number, results
 from odd_lists;
+create or replace temp view staged_results as
+select file_number, record_number, list_at, null::struct(item_id varchar, rank float)[] as results
+from plain_lists
+union all
+select file_number, record_number, null, results
+from odd_lists;
 
 create or replace temp table session_entries as
 with sessions as (
