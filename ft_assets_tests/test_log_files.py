@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def test_rows_of_any_days_are_stored_with_words_or_codes(
     batches = [batch_of(sessions(0, 40)), batch_of(sessions(40, 41)), batch_of(sessions(41, 90))]
     for name, given in {"words": batches, "codes": coded(batches)}.items():
         lake = make_lake(tmp_path / name)
-        commit = lake.append_once("search_sessions", lambda given=given: iter(given), ["f"], {})
+        commit = lake.append_once("search_sessions", partial(iter, given), ["f"], {})
         assert (commit.rows, lake.slice("search_sessions").version) == (90, commit.version)
         assert stored(lake) == sorted(
             (row for batch in batches for row in batch.to_pylist()), key=lambda row: row["session_id"]
@@ -108,7 +109,9 @@ def test_what_fails_while_it_is_written_leaves_no_file(tmp_path: Path, monkeypat
 
 
 def test_a_conflict_repeats_the_commit_and_not_the_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lake, failed, made = make_lake(tmp_path), [], []
+    lake = make_lake(tmp_path)
+    failed: list[bool] = []
+    made: list[bool] = []
     commit = DeltaTable.create_write_transaction
 
     def refused(self: DeltaTable, *args: Any, **kwargs: Any) -> None:
