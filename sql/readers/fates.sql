@@ -23,11 +23,7 @@ from other_entries;
 create or replace temp table kept_records as
 select file_number, record_number, entry, own_raw, detail
 from found_fates
-where fate = 'rejected'
-union all
-select file_number, record_number, entry, own_raw, null
-from event_decisions
-where waits_for is not null;
+where fate = 'rejected' or kind = 'waiting events';
 create or replace temp table kept_words as
 select
     k.file_number,
