@@ -300,8 +300,11 @@ class _Ingestion:
             con.execute(queries.read_sql(f"readers/{script}"))
         days = [day for (day,) in con.sql("select distinct session_date from known_sessions").fetchall()]
         self.read["search_sessions"].of_days(days).create_view(con, "near_sessions")
-        for script in (*SESSIONS[self.format], "decide_events", "decide_items", "fates"):
+        for script in (*SESSIONS[self.format], "decide_events", "decide_items", "found_fates"):
             con.execute(queries.read_sql(f"readers/{script}"))
+        if con.sql("from kept_records limit 1").fetchall():  # to plan it takes longer than all else of a small group
+            con.execute(queries.read_sql("readers/kept_words"))
+        con.execute(queries.read_sql("readers/fates"))
 
     def _stage(self, con: duckdb.DuckDBPyConnection, staging: journal.Staging) -> None:
         for table in TABLES:

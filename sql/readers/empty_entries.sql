@@ -38,3 +38,6 @@ create or replace temp table new_parts as
 select 0::int as file_number, 0::bigint as record_number, * exclude (source_file, ingested_at)
 from session_parts
 where false;
+create or replace temp table kept_words (
+    file_number int, record_number bigint, entry int, words varchar[], raw varchar, detail varchar
+);
