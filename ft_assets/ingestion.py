@@ -9,7 +9,6 @@ for it in ``waiting_records``, and is judged when it comes.
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,12 +18,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ft_assets import identity, journal, landing, lineage, lines, queries, spellings
+from ft_assets import identity, journal, landing, lineage, lines, plain_lists, queries, reading, spellings
 from ft_assets.books import REASONS, Books, Ingested
 from ft_assets.lake import ATTEMPTS, Lake, Overtaken, Slice, wait
 from ft_assets.landing import LandedFile
 from ft_assets.ledger import Ledger
-from ft_assets.schemas import INGESTED_FILES
+from ft_assets.schemas import INGESTED_FILES, table_named
 
 __all__ = ["REASONS", "TABLES", "Books", "Ingested", "Settings", "ingest", "named_files", "new_files"]
 
@@ -47,9 +46,6 @@ SESSIONS = {"embedding_studio": ("decide_sessions",), "items": (), "ubi": ("ubi_
 GROUP_BYTES = 160 << 20
 GROUP_FILES = 2_000
 SMALL_BATCH = 100  # lines
-HELD_BYTES = 512 << 20  # of one file: a larger one is spilled to disk
-GZIP_RATIO = 8  # what a compressed log grows to, about
-VANISHED = "it vanished while it was read"
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 
 
@@ -124,26 +120,31 @@ def ingest(
     done, pending, attempt = Ingested(), list(dict.fromkeys(files)), 0
     most = GROUP_FILES
     journal.clear_abandoned(lake)
-    while True:
-        ledger = Ledger(lake)  # first: of the ingestions that it knows, each must be in the tables that are read behind it
-        _note(done, journal.apply_pending(lake))
-        pending = [file for file in pending if not ledger.holds(file) and file.name not in done.unread]
-        if not pending:
-            return done
-        group = _next_group(pending)[:most]
-        try:
-            _Ingestion(lake, group, ledger, metadata or {}, settings, done).run()
-        except Overtaken:
-            attempt += 1
-            if attempt == ATTEMPTS:
-                raise
-            wait(attempt - 1)
-        except (duckdb.Error, FaultyBooks) as error:  # of this program: no file may stop the others for it
-            if len(group) == 1:
-                done.unread[group[0].name] = f"it cannot be taken in: {error}"
-            most = max(1, len(group) // 2)
-        else:
-            attempt, most = 0, min(2 * most, GROUP_FILES)
+    with reading.ReadAhead() as ahead:
+        while True:
+            ledger = Ledger(lake)  # first: of the ingestions that it knows, each must be in the tables that are read behind it
+            _note(done, journal.apply_pending(lake))
+            pending = [file for file in pending if not ledger.holds(file) and file.name not in done.unread]
+            if not pending:
+                return done
+            group = _next_group(pending)[:most]
+            one = _Ingestion(lake, group, ledger, metadata or {}, settings, done)
+            one.lines = ahead.take(group)
+            more = min(2 * most, GROUP_FILES)
+            ahead.begin(_next_group([file for file in pending if file not in group])[:more])
+            try:
+                one.run()
+            except Overtaken:
+                attempt += 1
+                if attempt == ATTEMPTS:
+                    raise
+                wait(attempt - 1)
+            except (duckdb.Error, FaultyBooks) as error:  # of this program: no file may stop the others for it
+                if len(group) == 1:
+                    done.unread[group[0].name] = f"it cannot be taken in: {error}"
+                most = max(1, len(group) // 2)
+            else:
+                attempt, most = 0, more
 
 
 def _note(done: Ingested, applied: journal.Applied) -> None:
@@ -159,11 +160,13 @@ def _next_group(files: Sequence[LandedFile]) -> list[LandedFile]:
     def order(file: LandedFile) -> tuple[bool, str]:
         return file.format != "items", file.format
 
+    if not files:
+        return []
     first = min(files, key=order)
     group: list[LandedFile] = []
     size = 0
     for file in sorted((f for f in files if order(f) == order(first)), key=lambda file: file.name):
-        size += file.bytes * (GZIP_RATIO if file.name.endswith(".gz") else 1)
+        size += reading.likely_bytes(file)
         if group and (size > GROUP_BYTES or len(group) == GROUP_FILES):
             break
         group.append(file)
@@ -188,6 +191,8 @@ class _Ingestion:
         self.now = dt.datetime.now(dt.UTC)
         self.read: dict[str, Slice] = {name: lake.slice(name) for name in TABLES}
         self.contents: dict[int, str] = {}
+        self.lines: reading.GroupLines | None = None  # read ahead
+        self.lists: pa.Table | None = None
 
     def run(self) -> None:
         with queries.session(self.read, is_alone=True) as con:
@@ -236,42 +241,15 @@ class _Ingestion:
         They stay as they were read, which several threads can go through at once; what is more than memory should hold goes
         to DuckDB, which spills it to disk.
         """
-        con.register("no_lines", lines.LINE_SCHEMA.empty_table())
+        con.register("no_lines", _unparsed([]))
         con.execute("create temp table spilled_lines as from no_lines")
-        held: list[pa.RecordBatch] = []
-        for number, file in enumerate(self.group):
-            batches: list[pa.RecordBatch] = []
-            problem = self._read_file(con, number, file, batches)
-            if problem is None:
-                held += batches
-            else:
-                self.done.unread[file.name] = problem
-                con.execute("delete from spilled_lines where file_number = $1", [number])
-        table = pa.Table.from_batches(held, lines.LINE_SCHEMA)
-        # many small files cost what a large one does
-        con.register("held_lines", table.combine_chunks() if table.num_rows < SMALL_BATCH * len(held) else table)
-
-    def _read_file(
-        self, con: duckdb.DuckDBPyConnection, number: int, file: LandedFile, batches: list[pa.RecordBatch]
-    ) -> str | None:
-        """Read a file to its end; what stands in the way, or None."""
-        digest, size = hashlib.sha256(), 0
-        try:
-            with file.open() as stream:
-                for batch in lines.read_batches(stream, number, digest):
-                    batches.append(batch)
-                    size += batch.nbytes
-                    if size > HELD_BYTES:
-                        _spill(con, batches)
-                        size = 0
-            problem = _change_of(file)
-        except FileNotFoundError:
-            return VANISHED
-        except OSError as error:
-            return f"it cannot be read: {error}"
-        if problem is None:
-            self.contents[number] = digest.hexdigest()
-        return problem
+        found = self.lines or reading.read_group(self.group, lambda batches: _spill(con, batches))
+        self.lines = None
+        self.contents = found.contents
+        for number, problem in found.problems.items():
+            self.done.unread[self.group[number].name] = problem
+            con.execute("delete from spilled_lines where file_number = $1", [number])
+        con.register("held_lines", _unparsed(found.batches))
 
     def _name_files(self, con: duckdb.DuckDBPyConnection) -> dict[int, str]:
         """Make ``files``, and hide the lines of those that bring a content again; who brought it first, by file number."""
@@ -303,13 +281,30 @@ class _Ingestion:
         con.execute(queries.read_sql("readers/lines"))
         return copies
 
+    def _parse(self, con: duckdb.DuckDBPyConnection) -> None:
+        """Make ``parsed_lines`` and ``plain_lists``; what is spilled is parsed by DuckDB alone, which spills that too."""
+        parsed = queries.query(con, "readers/embedding_studio_lines")
+        if con.sql("from spilled_lines limit 1").fetchall():
+            narrow = parsed.project("* exclude (search_results), search_results is not null as has_list, false as is_plain")
+            narrow.to_table("parsed_lines")
+            con.register("plain_lists", plain_lists.PLACED_SCHEMA.empty_table())
+        else:
+            narrow, self.lists = plain_lists.parted(queries.stream(parsed), "search_results")
+            con.register("parsed_lines", narrow)
+            con.register("plain_lists", self.lists)
+
     def _decide(self, con: duckdb.DuckDBPyConnection) -> None:
+        if self.format == "embedding_studio":
+            self._parse(con)
         for script in (*ENTRIES[self.format], "known_sessions"):
             con.execute(queries.read_sql(f"readers/{script}"))
         days = [day for (day,) in con.sql("select distinct session_date from known_sessions").fetchall()]
         self.read["search_sessions"].of_days(days).create_view(con, "near_sessions")
-        for script in (*SESSIONS[self.format], "decide_events", "decide_items", "fates"):
+        for script in (*SESSIONS[self.format], "decide_events", "decide_items", "found_fates"):
             con.execute(queries.read_sql(f"readers/{script}"))
+        if con.sql("from kept_records limit 1").fetchall():  # to plan it takes longer than all else of a small group
+            con.execute(queries.read_sql("readers/kept_words"))
+        con.execute(queries.read_sql("readers/fates"))
 
     def _stage(self, con: duckdb.DuckDBPyConnection, staging: journal.Staging) -> None:
         for table in TABLES:
@@ -324,8 +319,16 @@ class _Ingestion:
             days: list[dt.date] = []
             if table in lineage.INGESTED:
                 days = [day for (day,) in con.execute(queries.read_sql(f"readers/{table}_days")).fetchall()]
-            rows = queries.stream(queries.query(con, f"readers/{table}"))
-            staging.put(table, rows, days, replaces, remove)
+            rows = queries.query(con, f"readers/{table}")
+            if table != "search_sessions":
+                staging.put(table, queries.stream(rows), days, replaces, remove)
+            elif self.lists is None or not self.lists.num_rows:
+                staging.put(table, queries.stream(rows.project("* exclude (list_at)")), days, replaces)
+            else:
+                others = con.sql("select distinct unnest(results).item_id as item_id from odd_lists").to_arrow_table()
+                lists = plain_lists.Lists(self.lists, others["item_id"].combine_chunks())
+                schema = lists.schema(table_named(table).schema)
+                staging.put(table, lists.joined(queries.stream(rows)), days, replaces, schema=schema)
 
     def _ledger_rows(self, books: Mapping[str, Books], copies: Mapping[int, str]) -> dict[int, dict[str, Any]]:
         """A row of the ledger for each file, by its number."""
@@ -356,23 +359,20 @@ class _Ingestion:
         return rows
 
 
+def _unparsed(batches: list[pa.RecordBatch]) -> pa.Table:
+    """Lines for DuckDB, whose text is called JSON though nobody has looked: it is parsed once, then."""
+    table = pa.Table.from_batches(batches, lines.LINE_SCHEMA)
+    if table.num_rows < SMALL_BATCH * len(batches):  # many small files cost what a large one does
+        table = table.combine_chunks()
+    texts = [pa.ExtensionArray.from_storage(pa.json_(), chunk) for chunk in table["raw"].chunks]
+    return table.set_column(table.schema.get_field_index("raw"), "raw", pa.chunked_array(texts, pa.json_()))
+
+
 def _spill(con: duckdb.DuckDBPyConnection, batches: list[pa.RecordBatch]) -> None:
     """Move lines to DuckDB."""
-    con.register("given_lines", pa.Table.from_batches(batches, lines.LINE_SCHEMA))
+    con.register("given_lines", _unparsed(batches))
     con.execute("insert into spilled_lines from given_lines")
     con.unregister("given_lines")
-    batches.clear()
-
-
-def _change_of(file: LandedFile) -> str | None:
-    """How a file has changed since it was listed, if it has."""
-    after = file.state()
-    if after is None:
-        return VANISHED
-    if after == (file.bytes, file.modified_at):
-        return None
-    was, is_now = (f"{size} bytes of {at:%H:%M:%S}" for size, at in ((file.bytes, file.modified_at), after))
-    return f"it was still being written: {was} became {is_now}"
 
 
 def _balanced_books(con: duckdb.DuckDBPyConnection) -> dict[str, Books]:

@@ -87,9 +87,13 @@ class Staging:
         days: Iterable[dt.date] = (),
         replaces: bool = False,
         remove: pa.Table | None = None,
+        schema: pa.Schema | None = None,
     ) -> int:
-        """Stage rows of a table, and keys of rows that go; how many rows it were. What changes nothing is left out."""
-        schema = table_named(table).schema
+        """Stage rows of a table, and keys of rows that go; how many rows it were. What changes nothing is left out.
+
+        Words may be staged as codes of a dictionary that all rows share; ``schema`` says so.
+        """
+        schema = schema or table_named(table).schema
         count = 0
         # The stream is closed here: a writer leaves it open, and in an object store a file is not there before.
         with self._writer(table, schema) as writer:
@@ -220,7 +224,8 @@ def _apply(lake: Lake, ingestion: str, change: Change) -> Commit:
     names = [_transaction(ingestion)]
     if not (change.removed or change.replaces):
         return lake.append_once(change.table, lambda: _staged(files, ingestion, change.table), names, metadata)
-    put = pa.Table.from_batches(_staged(files, ingestion, change.table), table_named(change.table).schema)
+    schema = table_named(change.table).schema
+    put = pa.Table.from_batches((batch.cast(schema) for batch in _staged(files, ingestion, change.table)), schema)
     remove = pa.Table.from_batches(list(_staged(files, ingestion, change.table, "removed"))) if change.removed else None
     days = [dt.date.fromisoformat(day) for day in change.days]
     return lake.merge_once(change.table, put, names, metadata, remove=remove, days=days)

@@ -30,6 +30,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from ft_assets.day_files import write_day
 from ft_assets.feeding import Feed
+from ft_assets.log_files import WRITTEN, AddedFiles, add_files
 from ft_assets.schemas import TEXT_VECTORS, Table, table_named
 
 if TYPE_CHECKING:
@@ -414,6 +415,22 @@ class Lake:
             Overtaken: the table is no longer at ``read_version``; nothing was written.
         """
         table, transactions = table_named(name), list(transactions)
+        written: AddedFiles | None = None
+
+        def add() -> Commit:
+            """The files are written once; a conflict repeats the commit alone."""
+            nonlocal written
+            delta = self._open_for(name, transactions, read_version)
+            written = written or add_files(self.filesystem(), table, batches())
+            # What goes wrong here does not say whether the files count: they stay, and vacuum removes those that do not.
+            delta.create_write_transaction(
+                list(written.files),
+                mode="append",
+                schema=delta.schema(),
+                partition_by=list(table.partition_by),
+                commit_properties=_properties(metadata, transactions),
+            )
+            return Commit(int(delta.version()) + 1, written.rows)  # it is the next version, or no commit at all
 
         def write() -> Commit:
             delta = self._open_for(name, transactions, read_version)
@@ -427,7 +444,7 @@ class Lake:
                 )
             return Commit(int(delta.version()), feed.rows)
 
-        return retried(write)
+        return retried(add if name in WRITTEN else write)
 
     def merge_once(
         self,

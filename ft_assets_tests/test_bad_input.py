@@ -417,8 +417,8 @@ def test_books_that_do_not_balance_stop_the_ingestion_before_it_writes(
 ) -> None:
     shop.put("embedding_studio/s.ndjson", [session(), session(query="other"), click(), click(item="b")])
     read_sql = queries.read_sql
-    forgetful = read_sql("readers/fates").replace(f"from {table}", f"from {table} where fate <> 'rejected'")
-    monkeypatch.setattr(queries, "read_sql", lambda name: forgetful if name == "readers/fates" else read_sql(name))
+    forgetful = read_sql("readers/found_fates").replace(f"from {table}", f"from {table} where fate <> 'rejected'")
+    monkeypatch.setattr(queries, "read_sql", lambda name: forgetful if name == "readers/found_fates" else read_sql(name))
     number = 2 if table == "session_fates" else 4
     problem = f"embedding_studio/s.ndjson, record {number}: 1 records were read, 0 are accounted for"
     assert shop.ingest().unread == {"embedding_studio/s.ndjson": f"it cannot be taken in: {problem}"}

@@ -52,6 +52,9 @@ create or replace temp macro place_detail(place, session_id, started_at, item_id
             || started_at::varchar || ', got ' || occurred_at::varchar
     end;
 
+create or replace temp table repeated_events as
+select event_id from named_events group by event_id having count(*) > 1;
+
 create or replace temp table event_decisions as
 with standing as (
     select s.event_id, s.session_id, s.item_id, s.event_type, s.occurred_at
@@ -73,12 +76,17 @@ judged as (
     left join sessions_at_hand as s on e.session_id = s.session_id
 ),
 
--- The first that belongs stands for its id; one that is refused takes no id.
+-- The first that belongs stands for its id; one that is refused takes no id. (Only ids that come more than once are put in order.)
 placed as (
+    select *, 1 as turn
+    from judged
+    where event_id not in (select event_id from repeated_events)
+    union all
     select
         *,
         row_number() over (partition by event_id order by not belongs, file_number, record_number, entry) as turn
     from judged
+    where event_id in (select event_id from repeated_events)
 ),
 
 compared as (

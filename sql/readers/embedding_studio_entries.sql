@@ -1,64 +1,64 @@
--- Embedding Studio lines -> session_entries, event_entries, other_entries and how many entries each line has.
+-- parsed_lines, plain_lists -> session_entries, event_entries, other_entries and how many entries each line has.
 --
 -- A session has search_query or search_results, an event list has events, a flat event has event_id, object_id or
 -- event_type. An entry is a session, an event, or a line that is neither.
 
--- One pass over the text: what a line holds is never kept as JSON and as rows at once.
-create or replace temp table docs as
-with parsed as (
+-- The lists that plain_lists left, looked at closely: what the first item and rank that are none of their kind are, whether an
+-- item stands there twice, and what came in the place of a list, a result or a rank.
+create or replace temp table odd_lists as
+with listed as (
     select
-        file_number,
-        record_number,
+        l.file_number,
+        l.record_number,
         raw,
-        problem,
-        detail,
-        -- ids stay JSON here: only then can an object be refused.
-        case
-            when problem is null then try(from_json(raw, '{
-                "session_id": "JSON", "search_query": "JSON", "created_at": "JSON", "user_id": "JSON",
-                "visit_id": "JSON", "user_agent": "JSON", "search_meta": {"visit_id": "JSON", "user_agent": "JSON"},
-                "is_irrelevant": "JSON", "search_results": [{"object_id": "VARCHAR", "rank": "JSON"}],
-                "events": ["JSON"], "event_id": "JSON", "object_id": "VARCHAR", "event_type": "JSON"}'))
-        end as doc,
-        -- what could be parsed is JSON: only the rest is asked why.
-        case when doc is null or not begins_as_object(raw) then flaw_of(problem, raw) end as flaw
-    from lines
-),
-
-listed as (
-    select
-        file_number,
-        record_number,
-        raw,
-        flaw,
-        flaw_detail(flaw, raw, detail) as detail,
-        doc.* exclude (search_results),
         list_transform(
-            doc.search_results,
+            from_json(raw, '{"search_results": [{"object_id": "VARCHAR", "rank": "JSON"}]}').search_results,
             lambda result: {'item_id': id_text(result.object_id), 'rank': log_rank(result.rank)}
-        ) as results
-    from parsed
+        ) as results,
+        list_transform(results, lambda result: result.item_id) as item_ids
+    from lines as l
+    semi join (from parsed_lines where (has_list or search_query is not null) and not is_plain) as p
+        on l.file_number = p.file_number and l.record_number = p.record_number
 )
 
 select
-    * exclude (raw),
-    -- of a long list each event that is kept for itself keeps its own words: else the list were kept once for each.
-    events is not null and strlen(raw) > 4096 as is_long,
-    search_query is not null or results is not null as is_session,
-    events is not null as is_list,
-    not is_session and not is_list and (event_id is not null or object_id is not null or event_type is not null) as is_event,
-    list_position(list_transform(results, lambda result: result.item_id is null), true) as no_item,
+    file_number,
+    record_number,
+    results,
+    list_position(list_transform(item_ids, lambda item_id: item_id is null), true) as no_item,
     list_position(list_transform(results, lambda result: isnan(result.rank)), true) as bad_rank,
-    len(list_distinct(list_transform(results, lambda result: result.item_id))) < len(results) as has_repeated,
-    -- what came in the place of a list, a result or a rank: only a message needs it.
+    case when no_item is null and has_repeats(item_ids) then most_repeated(item_ids) end as repeated,
     case
-        when results is null and search_query is not null then json_extract(raw, '$.search_results')
+        when results is null then json_extract(raw, '$.search_results')
         when no_item is not null then json_extract(raw, '$.search_results[' || (no_item - 1) || ']')
         when bad_rank is not null then json_extract(raw, '$.search_results[' || (bad_rank - 1) || '].rank')
     end as given
 from listed;
 
--- Without the lists, which stay where they are (session_results).
+create or replace temp view docs as
+select
+    p.*,
+    l.* exclude (file_number, record_number, results),
+    search_query is not null or has_list as is_session,
+    events is not null as is_list,
+    not is_session and not is_list and (event_id is not null or object_id is not null or event_type is not null) as is_event
+from parsed_lines as p
+left join odd_lists as l on p.file_number = l.file_number and p.record_number = l.record_number;
+
+-- The lists of sessions, which stay where they are: no table of DuckDB holds the plain ones.
+create or replace temp view session_results as
+select file_number, record_number, results
+from plain_lists
+union all
+select file_number, record_number, results
+from odd_lists;
+create or replace temp view staged_results as
+select file_number, record_number, list_at, null::struct(item_id varchar, rank float)[] as results
+from plain_lists
+union all
+select file_number, record_number, null, results
+from odd_lists;
+
 create or replace temp table session_entries as
 with sessions as (
     select
@@ -78,14 +78,14 @@ judged as (
         *,
         case
             when
-                session_id is not null and not is_blank(query_text) and within_reason(moment) is not null and results is not null
-                and no_item is null and bad_rank is null and not has_repeated
+                session_id is not null and not is_blank(query_text) and within_reason(moment) is not null and has_list
+                and no_item is null and bad_rank is null and repeated is null
                 then null
             else first_broken([
                 broken(session_id is null, 'missing_session_id', 'session_id must be a text or a number' || came(given_id)),
                 broken(is_blank(query_text), 'missing_query', 'search_query must be a text that is not blank' || came(search_query)),
                 broken_time(created_at, moment, 'created_at'),
-                broken(results is null, 'missing_results', 'search_results must be a list' || came(given)),
+                broken(not has_list, 'missing_results', 'search_results must be a list' || came(given)),
                 broken(
                     no_item is not null,
                     'missing_item_id',
@@ -96,12 +96,7 @@ judged as (
                     'bad_rank',
                     'a rank must be a finite number or null, that of result ' || bad_rank || ' is neither' || came(given)
                 ),
-                broken(
-                    has_repeated,
-                    'duplicate_result',
-                    'a list must show an item once, got '
-                    || most_repeated(list_transform(results, lambda result: result.item_id)) || ' twice'
-                )
+                broken(repeated is not null, 'duplicate_result', 'a list must show an item once, got ' || repeated || ' twice')
             ])
         end as rule
     from sessions
@@ -236,8 +231,3 @@ select
         else greatest(1, is_session::int + is_event::int + coalesce(len(events), 0))
     end as entries
 from docs;
-
-create or replace temp view session_results as
-select file_number, record_number, results
-from docs
-where is_session;

@@ -27,6 +27,10 @@ create or replace temp table session_rows (
 create or replace temp view session_results as
 select 0::int as file_number, 0::bigint as record_number, []::struct(item_id varchar, rank float)[] as results
 where false;
+-- The same for search_sessions; of a plain list only its place in plain_lists, where it is taken from as it stands.
+create or replace temp view staged_results as
+select file_number, record_number, null::bigint as list_at, results
+from session_results;
 create or replace temp table session_fates (
     file_number int, record_number bigint, fate varchar, kind varchar, detail varchar, session_id varchar
 );
@@ -34,3 +38,6 @@ create or replace temp table new_parts as
 select 0::int as file_number, 0::bigint as record_number, * exclude (source_file, ingested_at)
 from session_parts
 where false;
+create or replace temp table kept_words (
+    file_number int, record_number bigint, entry int, words varchar[], raw varchar, detail varchar
+);

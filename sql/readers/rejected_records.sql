@@ -1,16 +1,16 @@
 -- Rows for rejected_records: the line as it stood, once for each of its records that was refused, and the events that
--- waited for a session that they do not belong to. Details quote the beginning of a line that is no JSON.
+-- waited for a session that they do not belong to.
 select
     f.source_file,
     d.record_number,
     d.entry,
     d.kind as reason,
-    scrubbed(d.detail) as detail,
+    w.detail,
     d.session_id,
-    scrubbed(coalesce(d.own_raw, l.raw)) as raw,
+    w.raw,
     f.ingested_at as ingested_at
 from fates as d
-inner join lines as l on d.file_number = l.file_number and d.record_number = l.record_number
+inner join kept_words as w on d.file_number = w.file_number and d.record_number = w.record_number and d.entry = w.entry
 inner join files as f on d.file_number = f.file_number
 where d.fate = 'rejected'
 union all

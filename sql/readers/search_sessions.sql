@@ -1,4 +1,5 @@
--- Rows for search_sessions: new ones, and those that take the place of one.
+-- Rows for search_sessions: new ones, and those that take the place of one; where a row has list_at, its results stand there in
+-- plain_lists.
 select
     r.session_id,
     r.visit_id,
@@ -10,7 +11,8 @@ select
     l.results,
     r.marked_irrelevant,
     coalesce(r.previous_source, f.source_file) as source_file,
-    f.ingested_at as ingested_at
+    f.ingested_at as ingested_at,
+    l.list_at
 from session_rows as r
 inner join files as f on r.file_number = f.file_number
-inner join session_results as l on r.file_number = l.file_number and r.record_number = l.record_number;
+inner join staged_results as l on r.file_number = l.file_number and r.record_number = l.record_number;

@@ -9,11 +9,11 @@ select
     f.source_file,
     d.record_number,
     d.entry,
-    scrubbed(coalesce(d.own_raw, l.raw)) as raw,
+    w.raw,
     f.ingested_at as ingested_at
 from event_decisions as d
 inner join files as f using (file_number)
-inner join lines as l on d.file_number = l.file_number and d.record_number = l.record_number
+inner join kept_words as w on d.file_number = w.file_number and d.record_number = w.record_number and d.entry = w.entry
 where d.waits_for is not null
 union all
 select
