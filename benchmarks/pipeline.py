@@ -21,7 +21,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,32 +82,43 @@ def fill_vectors(lake: Lake) -> None:
             lake.append(TEXT_VECTORS.name, rows, {"model": encoder.fingerprint})
 
 
-def family_memory(process: int | str = "self") -> float:
-    """MiB that a process and those that it started hold together; pages that several of them have are counted once."""
+def family(process: int | str = "self") -> Iterator[Path]:
+    """The folders in which the system tells of a process and of those that it started."""
     folder = Path("/proc", str(process))
-    try:
-        try:
-            lines = (folder / "smaps_rollup").read_text().splitlines()
-            kib = next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
-        except (PermissionError, StopIteration):  # not told here: what is resident, shared pages counted again
-            kib = int((folder / "statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
-        children = [child for task in (folder / "task").iterdir() for child in (task / "children").read_text().split()]
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended
-        return 0.0
-    return kib / 1024 + sum(family_memory(child) for child in children)
+    yield folder
+    with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+        for children in [(task / "children").read_text().split() for task in (folder / "task").iterdir()]:
+            for child in children:
+                yield from family(child)
+
+
+def told(file: str, *names: str) -> float:
+    """MiB that the system tells by these names, of the family."""
+    kib = 0
+    for folder in family():
+        with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+            for line in (folder / file).read_text().splitlines():
+                name, _, words = line.partition(":")
+                kib += int(words.split()[0]) if name in names else 0
+    return kib / 1024
 
 
 @contextmanager
-def highest_memory(every: float = 0.1) -> Iterator[list[float]]:
-    """The highest memory of this process and its workers so far, in MiB, looked at ``every`` so many seconds.
+def highest_memory(every: float = 0.1, files_every: float = 5.0) -> Iterator[list[float]]:
+    """The highest memory of this process and its workers so far, in MiB.
 
+    What is theirs alone is looked at often. Pages of files, which they share and which are to be counted once, only now and
+    then: to tell how many they are the system walks through all of a process's pages, and keeps it waiting meanwhile.
     (The system's own mark will not do: each step lets it begin anew, to tell its own.)
     """
     highest, ended = [0.0], threading.Event()
 
     def watch() -> None:
+        files, looked = 0.0, -math.inf
         while not ended.wait(every):
-            highest[0] = max(highest[0], family_memory())
+            if time.perf_counter() - looked > files_every:
+                files, looked = told("smaps_rollup", "Pss_File"), time.perf_counter()
+            highest[0] = max(highest[0], told("status", "RssAnon", "RssShmem") + files)
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()

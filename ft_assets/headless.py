@@ -6,6 +6,7 @@ The only module beside ``defs/`` that calls Dagster: it is the daemon's part, fo
 from __future__ import annotations
 
 import datetime as dt
+import importlib
 import os
 import shutil
 import tempfile
@@ -40,6 +41,8 @@ from ft_assets.reports import CheckOutcome
 
 # As the workspace.yaml of a checkout; an installed wheel has none.
 WORKSPACE = "load_from:\n  - python_module: {module_name: ft_assets.definitions, location_name: ft_assets}\n"
+# What takes longest of what a day imports: a worker has it before there is a day to make.
+OF_A_DAY = ("torch", "matplotlib.backends.backend_agg", "ft_assets.definitions", "ft_assets.encoders", "ft_assets.kernels")
 # Of Dagster's, what knows of days and outcomes; what it keeps of each run by itself, such as its log, is not asked for.
 DATABASES = ("history/runs.db*", "history/runs/index.db*", "schedules/schedules.db*")
 
@@ -273,10 +276,8 @@ class DayMaker:
     """
 
     def __init__(self, tell: Callable[[Any], None]) -> None:
-        import torch  # noqa: F401 (what a day needs is imported before there is one to make)
-
-        import ft_assets.definitions  # noqa: F401
-
+        for name in OF_A_DAY:
+            importlib.import_module(name)
         self._tell, self._order, self._opened = tell, DayOrder(tell), ExitStack()
         self._instance: dg.DagsterInstance | None = None
 
