@@ -26,6 +26,7 @@ import pyarrow as pa
 from ft_assets.lake import Slice
 
 BATCH_ROWS = 65_536
+MEMORY_MIB = 4_096  # of a process, where FT_ASSETS_DUCKDB_MEMORY does not say; what is more goes to disk
 
 
 @cache
@@ -96,7 +97,7 @@ class _Database:
 
 
 def _limits() -> dict[str, str]:
-    limits = {"memory_limit": os.environ.get("FT_ASSETS_DUCKDB_MEMORY", "4GB")}
+    limits = {"memory_limit": os.environ.get("FT_ASSETS_DUCKDB_MEMORY", f"{MEMORY_MIB}MiB")}
     if threads := os.environ.get("FT_ASSETS_DUCKDB_THREADS"):
         limits["threads"] = threads
     return limits

@@ -20,11 +20,11 @@ from ft_assets.defs.gates import mark_failed
 from ft_assets.defs.resources import ComputeResource, EncoderResource
 from ft_assets.devices import may_have_gpu
 from ft_assets.lake import Home
+from ft_assets.queries import MEMORY_MIB
 from ft_assets.workers import Worker, Workers
 
 RUNS_AT_ONCE = 4  # as in dagster.yaml
 MIB_A_DAY = 2_048  # what a day of 142,857 sessions takes at its highest, and some
-DUCKDB_MIB = 4_096  # of one process, as in queries.session
 JOBS = "FT_ASSETS_JOBS"
 THREADS = "FT_ASSETS_DUCKDB_THREADS"  # read by every connection anew
 SHARED = "FT_ASSETS_THREADS_ARE_SHARED"  # a worker's threads are its share of the cores, not what somebody has set
@@ -96,7 +96,7 @@ def environment_of(at_once: int) -> dict[str, str]:
     """What each of so many processes may use of the machine; what somebody has set stays."""
     threads = str(max(1, cores() // at_once))
     shares = {
-        "FT_ASSETS_DUCKDB_MEMORY": f"{DUCKDB_MIB // at_once}MiB",
+        "FT_ASSETS_DUCKDB_MEMORY": f"{MEMORY_MIB // at_once}MiB",
         **dict.fromkeys((THREADS, "OMP_NUM_THREADS", "RAYON_NUM_THREADS", "TOKIO_WORKER_THREADS"), threads),
     }
     if THREADS not in os.environ:
