@@ -131,9 +131,8 @@ def let_go() -> None:
 
 def _found(inputs: Slice, items: Slice) -> DayTexts:
     with queries.session({"sampled_inputs": inputs, "items": items}) as con:
-        asked, shown = (
-            queries.query(con, f"assets/{name}").to_arrow_table() for name in ("queries_of_the_day", "items_of_the_day")
-        )
+        asked = queries.query(con, "assets/queries_of_the_day").to_arrow_table()
+        shown = queries.query(con, "assets/items_of_the_day").to_arrow_table()
     return DayTexts.of(asked, shown)
 
 

@@ -115,9 +115,10 @@ def test_ids_as_codes_are_joined_as_words_are() -> None:
         values = pa.StructArray.from_arrays(children, batch[name].type.value_type.names)
         of_codes = pa.ListArray.from_arrays(batch[name].offsets, values)
         batch = batch.set_column(batch.schema.get_field_index(name), name, of_codes)
-    rows, books = join_sessions(batch, CATALOGUE)
+    rows, books, clicks = join_sessions(batch, CATALOGUE)
     words = pa.RecordBatch.from_pylist(batch.to_pylist(), schema=LOGGED)
     assert books == join_sessions(words, CATALOGUE)[1]
+    assert clicks.tolist() == join_sessions(words, CATALOGUE)[2].tolist()
     assert rows.to_pylist() == join_sessions(words, CATALOGUE)[0].to_pylist()
     half = join_sessions(batch.slice(30), CATALOGUE)[0]
     assert half.to_pylist() == join_sessions(words.slice(30), CATALOGUE)[0].to_pylist()
