@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from ft_assets import identity, journal, landing, lineage, lines, plain_lists, queries, reading, spellings
+from ft_assets import identity, journal, landing, lineage, parsing, plain_lists, queries, reading, spellings
 from ft_assets.books import REASONS, Books, Ingested
 from ft_assets.lake import ATTEMPTS, Lake, Overtaken, Slice, wait
 from ft_assets.landing import LandedFile
@@ -45,7 +45,6 @@ SESSIONS = {"embedding_studio": ("decide_sessions",), "items": (), "ubi": ("ubi_
 
 GROUP_BYTES = 160 << 20
 GROUP_FILES = 2_000
-SMALL_BATCH = 100  # lines
 EARLIEST = dt.datetime(1990, 1, 1, tzinfo=dt.UTC)
 
 
@@ -192,7 +191,7 @@ class _Ingestion:
         self.read: dict[str, Slice] = {name: lake.slice(name) for name in TABLES}
         self.contents: dict[int, str] = {}
         self.lines: reading.GroupLines | None = None  # read ahead
-        self.lists: pa.Table | None = None
+        self.parsed: parsing.ParsedLines | None = None
 
     def run(self) -> None:
         with queries.session(self.read, is_alone=True) as con:
@@ -241,15 +240,15 @@ class _Ingestion:
         They stay as they were read, which several threads can go through at once; what is more than memory should hold goes
         to DuckDB, which spills it to disk.
         """
-        con.register("no_lines", _unparsed([]))
+        con.register("no_lines", parsing.unparsed([]))
         con.execute("create temp table spilled_lines as from no_lines")
         found = self.lines or reading.read_group(self.group, lambda batches: _spill(con, batches))
         self.lines = None
-        self.contents = found.contents
+        self.contents, self.parsed = found.contents, found.parsed
         for number, problem in found.problems.items():
             self.done.unread[self.group[number].name] = problem
             con.execute("delete from spilled_lines where file_number = $1", [number])
-        con.register("held_lines", _unparsed(found.batches))
+        con.register("held_lines", parsing.unparsed(found.batches))
 
     def _name_files(self, con: duckdb.DuckDBPyConnection) -> dict[int, str]:
         """Make ``files``, and hide the lines of those that bring a content again; who brought it first, by file number."""
@@ -283,18 +282,21 @@ class _Ingestion:
 
     def _parse(self, con: duckdb.DuckDBPyConnection) -> None:
         """Make ``parsed_lines`` and ``plain_lists``; what is spilled is parsed by DuckDB alone, which spills that too."""
-        parsed = queries.query(con, "readers/embedding_studio_lines")
+        lists = plain_lists.PLACED_SCHEMA.empty_table()
         if con.sql("from spilled_lines limit 1").fetchall():
+            parsed = queries.query(con, "readers/embedding_studio_lines")
             narrow = parsed.project("* exclude (search_results), search_results is not null as has_list, false as is_plain")
             narrow.to_table("parsed_lines")
-            con.register("plain_lists", plain_lists.PLACED_SCHEMA.empty_table())
         else:
-            narrow, self.lists = plain_lists.parted(queries.stream(parsed), "search_results")
-            con.register("parsed_lines", narrow)
-            con.register("plain_lists", self.lists)
+            # ahead of time nobody knew which files bring a known content
+            if self.parsed is None or con.sql("from files where copy_of is not null limit 1").fetchall():
+                self.parsed = parsing.parsed_lines(con)
+            lists = self.parsed.lists
+            con.register("parsed_lines", self.parsed.narrow)
+        con.register("plain_lists", lists)
 
     def _decide(self, con: duckdb.DuckDBPyConnection) -> None:
-        if self.format == "embedding_studio":
+        if self.format == parsing.PARSED_FORMAT:
             self._parse(con)
         for script in (*ENTRIES[self.format], "known_sessions"):
             con.execute(queries.read_sql(f"readers/{script}"))
@@ -322,11 +324,11 @@ class _Ingestion:
             rows = queries.query(con, f"readers/{table}")
             if table != "search_sessions":
                 staging.put(table, queries.stream(rows), days, replaces, remove)
-            elif self.lists is None or not self.lists.num_rows:
+            elif self.parsed is None or not self.parsed.lists.num_rows:
                 staging.put(table, queries.stream(rows.project("* exclude (list_at)")), days, replaces)
             else:
                 others = con.sql("select distinct unnest(results).item_id as item_id from odd_lists").to_arrow_table()
-                lists = plain_lists.Lists(self.lists, others["item_id"].combine_chunks())
+                lists = plain_lists.Lists(self.parsed.lists, others["item_id"].combine_chunks())
                 schema = lists.schema(table_named(table).schema)
                 staging.put(table, lists.joined(queries.stream(rows)), days, replaces, schema=schema)
 
@@ -359,18 +361,9 @@ class _Ingestion:
         return rows
 
 
-def _unparsed(batches: list[pa.RecordBatch]) -> pa.Table:
-    """Lines for DuckDB, whose text is called JSON though nobody has looked: it is parsed once, then."""
-    table = pa.Table.from_batches(batches, lines.LINE_SCHEMA)
-    if table.num_rows < SMALL_BATCH * len(batches):  # many small files cost what a large one does
-        table = table.combine_chunks()
-    texts = [pa.ExtensionArray.from_storage(pa.json_(), chunk) for chunk in table["raw"].chunks]
-    return table.set_column(table.schema.get_field_index("raw"), "raw", pa.chunked_array(texts, pa.json_()))
-
-
 def _spill(con: duckdb.DuckDBPyConnection, batches: list[pa.RecordBatch]) -> None:
     """Move lines to DuckDB."""
-    con.register("given_lines", _unparsed(batches))
+    con.register("given_lines", parsing.unparsed(batches))
     con.execute("insert into spilled_lines from given_lines")
     con.unregister("given_lines")
 

@@ -1,4 +1,4 @@
-"""The lines of a group of landed files, and those of the next group read while a group is decided and applied."""
+"""The lines of a group of landed files, and those of the next group read and parsed while a group is decided and applied."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ft_assets import lines
 from ft_assets.landing import LandedFile
+from ft_assets.parsing import PARSED_FORMAT, ParsedLines, parsed_alone
 
 HELD_BYTES = 512 << 20  # of one file: a larger one is spilled
 GZIP_RATIO = 8  # what a compressed log grows to, about
@@ -32,11 +33,13 @@ class GroupLines:
         batches: the lines that are held, of ``lines.LINE_SCHEMA``.
         contents: of each file that was read its digest.
         problems: of each other file what stood in the way; lines of it may have been spilled.
+        parsed: the lines that are held, where they were parsed ahead.
     """
 
     batches: list[pa.RecordBatch] = field(default_factory=list)
     contents: dict[int, str] = field(default_factory=dict)
     problems: dict[int, str] = field(default_factory=dict)
+    parsed: ParsedLines | None = None
 
 
 def likely_bytes(file: LandedFile) -> int:
@@ -100,7 +103,7 @@ def _change_of(file: LandedFile) -> str | None:
 
 
 class ReadAhead:
-    """Reads one group on a thread of its own; nothing is decided there, so whoever takes the lines decides on newer tables.
+    """Reads and parses a group on a thread of its own. Nothing is decided there: who takes the lines does so on newer tables.
 
     Leaving the ``with`` waits for the thread.
     """
@@ -118,7 +121,7 @@ class ReadAhead:
     def begin(self, group: Sequence[LandedFile]) -> None:
         """Read these files, if there are any and memory holds them."""
         if group and sum(map(likely_bytes, group)) <= HELD_BYTES:
-            self._begun = list(group), self._pool.submit(read_group, list(group), _too_large)
+            self._begun = list(group), self._pool.submit(_read_and_parse, list(group))
 
     def take(self, group: Sequence[LandedFile]) -> GroupLines | None:
         """The lines of these files, if they are what was begun and all went well; they are handed over once."""
@@ -130,6 +133,13 @@ class ReadAhead:
         if error is not None and not isinstance(error, Exception):
             raise error
         return read.result() if error is None and files == list(group) else None
+
+
+def _read_and_parse(group: Sequence[LandedFile]) -> GroupLines:
+    found = read_group(group, _too_large)
+    if group[0].format == PARSED_FORMAT and found.batches:
+        found.parsed = parsed_alone(found.batches)
+    return found
 
 
 def _too_large(batches: list[pa.RecordBatch]) -> None:

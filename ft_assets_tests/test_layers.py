@@ -40,7 +40,7 @@ ORDER = [
         "stated",
     ),
     *("simulate_vocabulary", "simulate_catalogue", "simulate_clicks", "simulate"),
-    *("lines", "plain_lists", "readers", "places", "landing", "reading", "spellings"),
+    *("lines", "plain_lists", "parsing", "readers", "places", "landing", "reading", "spellings"),
     *("books", "ledger", "journal", "ingestion"),
     *("traces", "forget_landing", "forget_tables", "forget_ledger", "forget"),
     *("sources", "connections", "pulls", "relations", "pulled_files", "database"),
