@@ -176,8 +176,16 @@ def query(con: duckdb.DuckDBPyConnection, name: str, parameters: Mapping[str, An
 
 def once(con: duckdb.DuckDBPyConnection, table: str, name: str, parameters: Mapping[str, Any] | None = None) -> None:
     """Keep the rows of ``sql/<name>.sql`` as a table of the connection, unless it has one of that name: several ask for it."""
-    if not con.sql("from duckdb_tables() where table_name = $table", params={"table": table}).fetchall():
+    if not has(con, table):
         query(con, name, parameters).create(table)
+
+
+def has(con: duckdb.DuckDBPyConnection, name: str) -> bool:
+    """Whether a connection has a table or a view of that name: of its own, for those beside it are in the same database."""
+    tables = "select table_name as name, schema_name from duckdb_tables()"
+    views = "select view_name, schema_name from duckdb_views()"
+    own = f"from ({tables} union all {views}) where name = $name and schema_name = current_schema()"
+    return bool(con.sql(own, params={"name": name}).fetchall())
 
 
 def stream(relation: duckdb.DuckDBPyRelation, rows: int = BATCH_ROWS) -> pa.RecordBatchReader:

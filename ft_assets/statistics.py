@@ -179,7 +179,11 @@ def keep_whole_lists(con: duckdb.DuckDBPyConnection, lake: Lake, days: Sequence[
         values_in(lake.slice("search_sessions", day), "results") == values_in(lake.slice("fine_tuning_inputs", day), "clicked")
         for day in days
     )
-    queries.once(con, "whole_lists", "reports/whole_lists_of_all" if whole else "reports/whole_lists")
+    if not whole:
+        queries.once(con, "whole_lists", "reports/whole_lists")
+    elif not queries.has(con, "whole_lists"):
+        # A view: who looks at it wants one of its columns, or two, and reads no others.
+        queries.query(con, "reports/whole_lists_of_all").create_view("whole_lists")
 
 
 def pair_numbers(con: duckdb.DuckDBPyConnection) -> dict[str, float | int]:

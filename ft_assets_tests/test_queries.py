@@ -206,6 +206,19 @@ def test_sessions_within_each_other_see_only_what_is_theirs() -> None:
         assert outer.sql("select a, b, c, getvariable('w') from t, u, v").fetchall() == [(1, 11, 5, 7)]
 
 
+def test_what_is_kept_once_is_kept_by_each_session_for_itself() -> None:
+    rows = pa.table({"session_id": ["s"], "rule": ["r"], "is_enforced": [True]})
+    with queries.session({"flagged_sessions": rows}) as outer, queries.session({"flagged_sessions": rows.slice(1)}) as inner:
+        for con, flags in ((outer, [("s", "r")]), (inner, [])):
+            assert not queries.has(con, "flags")
+            queries.once(con, "flags", "reports/flags")
+            assert queries.has(con, "flags")
+            queries.once(con, "flags", "reports/sampled_sessions")  # not asked, for it is there
+            assert con.view("flags").fetchall() == flags
+        outer.sql("select 1 as a").create_view("seen")
+        assert (queries.has(outer, "seen"), queries.has(inner, "seen")) == (True, False)
+
+
 @pytest.mark.parametrize("is_alone", [False, True])
 def test_what_a_session_made_is_gone_with_it_also_where_it_failed(*, is_alone: bool) -> None:
     with queries.session() as con:

@@ -8,17 +8,22 @@ with objects as (
     group by object
 ),
 drawn as materialized (
-    select session_id, positive_id, positive_confidence, negative_id, negative_confidence, pairing
+    select
+        hash(session_id, positive_id) as positive,
+        positive_confidence,
+        hash(session_id, negative_id) as negative,
+        negative_confidence,
+        pairing = 'session' as is_own
     from pairs
     where session_id in (select session_id from placed_sessions)
 ),
 believed as (
-    select distinct true as is_event, hash(session_id, positive_id) as object, positive_confidence as confidence
+    select distinct true as is_event, positive as object, positive_confidence as confidence
     from drawn
     union all
-    select distinct false, hash(session_id, negative_id), negative_confidence
+    select distinct false, negative, negative_confidence
     from drawn
-    where pairing = 'session'
+    where is_own
 ),
 levels as (
     select

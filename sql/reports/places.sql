@@ -24,6 +24,10 @@ select session_id, object_id, position, clicked
 from ready
 join first_places using (session_id, item_id)
 union all
-select session_id, unnest(object_ids), generate_subscripts(object_ids, 1)::bigint, unnest(clicked)
-from fine_tuning_inputs
-where session_id in (select session_id from placed_sessions where is_whole)
+/* Not unnested, the clicks are not read for those who want the places alone. */
+select session_id, object_id, position, clicked[position]
+from (
+    select session_id, unnest(object_ids) as object_id, generate_subscripts(object_ids, 1)::bigint as position, clicked
+    from fine_tuning_inputs
+    where session_id in (select session_id from placed_sessions where is_whole)
+)
