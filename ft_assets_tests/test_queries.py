@@ -47,7 +47,7 @@ def test_every_file_is_used() -> None:
     words = "|".join([*schemas.TABLES, *FORMATS, "[a-z_]+"])
     patterns = [re.sub(r"\{[^}]*\}", f"(?:{words})", name) for name in said]
     checked = {f"checks/{check.table}/{check.name}" for check in checks()} | {f"rules/{rule}" for rule in rules()}
-    checked |= {f"prepared/{name}" for check in checks() for name in check.through}
+    checked |= {f"prepared/{read.table}" for check in checks() for read in check.through}
     named = set(re.findall(r'"([a-z_]+)"', code))
 
     def is_used(name: str) -> bool:
