@@ -18,10 +18,11 @@ import pyarrow as pa
 
 from ft_assets import lineage, queries, schemas
 from ft_assets.check_files import FACTS, Check, Read, checks
+from ft_assets.counted_items import counted_items
 from ft_assets.file_copies import are_copies
 from ft_assets.lake import Lake, Slice
 from ft_assets.parameters import filled
-from ft_assets.prepared import ARE_COPIES, COPIED, UNCOPIED, VECTORS, asked_by, prepared
+from ft_assets.prepared import ARE_COPIES, COPIED, COUNTED, LISTS, UNCOPIED, VECTORS, asked_by, prepared
 from ft_assets.reports import CheckOutcome
 from ft_assets.stated import stated_by_day
 from ft_assets.stored_values import PAIR_TABLES
@@ -200,7 +201,7 @@ class StoredTable:
         slices = {table: slice_.of_days(days - stated.keys()) if days else slice_ for table, slice_ in slices.items()}
         if rows and not slices[first].file_uris():
             return pa.Table.from_pylist(rows)
-        with queries.session(slices) as con:
+        with queries.session({**slices, **_counted(through.table, slices)}) as con:
             made = queries.query(con, f"prepared/{through.table}", parameters).to_arrow_table()
         return pa.concat_tables([made, pa.Table.from_pylist(rows, made.schema)])
 
@@ -213,7 +214,8 @@ class StoredTable:
             one, other = slices.values()
             parameters = {**parameters, ARE_COPIES: are_copies(one, other, COPIED)}
         self._con.execute(f"drop table if exists {name}")  # one that was made with other facts
-        queries.query(self._con, f"prepared/{name}", parameters).create(name)
+        with queries.seen(self._con, _counted(name, slices)):
+            queries.query(self._con, f"prepared/{name}", parameters).create(name)
 
     def _slice(self, read: Read) -> Slice:
         if read not in self._slices:
@@ -234,6 +236,14 @@ class StoredTable:
     def _versions(self, check: Check) -> dict[str, int]:
         newest = self._slice(Read(check.table)).version
         return {check.table: newest, **{view.table: self._slice(view).version for view in check.views}}
+
+
+def _counted(name: str, slices: Mapping[str, Slice]) -> dict[str, pa.Table]:
+    """The items that are to be counted for what is prepared, under the name that its query has for them."""
+    if name not in LISTS:
+        return {}
+    table, column = LISTS[name]
+    return {COUNTED: counted_items(slices[table], column)}
 
 
 def run_check(lake: Lake, check: Check, day: dt.date | None, parameters: Mapping[str, Any] | None = None) -> CheckOutcome:

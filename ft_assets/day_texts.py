@@ -5,40 +5,19 @@ Letters: Q queries, I items, H distinct texts of items, T = Q + H texts.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ft_assets import queries
+from ft_assets import counted_items, queries
 from ft_assets.lake import Slice
+from ft_assets.newest import Newest, files_of
 
 Array = np.ndarray[Any, Any]
-T = TypeVar("T")
-Question = tuple[object, ...]
 ROLES = ("query", "item")
-
-
-class Newest(Generic[T]):
-    """The newest answer of a question, kept in this process until another is asked for, and no longer.
-
-    A question names the files that are read: a file is never written twice, so what was read of it stays true, and a table that
-    has changed has other files. Steps and checks of a day ask one after the other where they share a process; where each has
-    one of its own, each finds its own answer.
-    """
-
-    def __init__(self) -> None:
-        self.kept: tuple[Question, T] | None = None
-
-    def answer(self, question: Question, find: Callable[[], T]) -> T:
-        """What is kept, where it answers the question, else what is found."""
-        if self.kept is None or self.kept[0] != question:
-            self.kept = None  # first let go of, so that there are never two
-            self.kept = question, find()
-        return self.kept[1]
 
 
 @dataclass(frozen=True)
@@ -127,18 +106,15 @@ def texts_of_the_day(inputs: Slice, items: Slice) -> DayTexts:
 def let_go() -> None:
     """Keep nothing."""
     _newest.kept = None
+    counted_items.let_go()
 
 
 def _found(inputs: Slice, items: Slice) -> DayTexts:
-    with queries.session({"sampled_inputs": inputs, "items": items}) as con:
+    listed = counted_items.counted_items(inputs, "item_ids")
+    with queries.session({"sampled_inputs": inputs, "items": items, "counted_items": listed}) as con:
         asked = queries.query(con, "assets/queries_of_the_day").to_arrow_table()
         shown = queries.query(con, "assets/items_of_the_day").to_arrow_table()
     return DayTexts.of(asked, shown)
-
-
-def files_of(*slices: Slice) -> tuple[tuple[str, ...], ...]:
-    """The files of each."""
-    return tuple(tuple(slice_.file_uris()) for slice_ in slices)
 
 
 def name_of(role: pa.Array | pa.Scalar, text_hash: pa.Array) -> pa.Array:

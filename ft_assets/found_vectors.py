@@ -21,8 +21,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ft_assets import day_texts
-from ft_assets.day_texts import ROLES, DayTexts, Newest, files_of, texts_of_the_day
+from ft_assets.day_texts import ROLES, DayTexts, texts_of_the_day
 from ft_assets.lake import Slice
+from ft_assets.newest import Newest, files_of
 from ft_assets.stored_vectors import stored_vectors
 
 Array = np.ndarray[Any, Any]

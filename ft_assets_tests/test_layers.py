@@ -33,6 +33,8 @@ ORDER = [
         "compaction",
         "queries",
         "day_reading",
+        "newest",
+        "counted_items",
         "parameters",
         "rules",
         "lineage",
