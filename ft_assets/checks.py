@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from ft_assets import lineage, queries, schemas
 from ft_assets.check_files import FACTS, Check, Read, checks
+from ft_assets.column_bytes import are_copies
 from ft_assets.counted_items import counted_items
-from ft_assets.file_copies import are_copies
 from ft_assets.lake import Lake, Slice
 from ft_assets.parameters import filled
 from ft_assets.prepared import ARE_COPIES, COPIED, COUNTED, LISTS, UNCOPIED, VECTORS, asked_by, prepared

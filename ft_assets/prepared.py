@@ -14,7 +14,7 @@ from ft_assets.schemas import SAMPLED_INPUTS, SEARCH_SESSIONS
 from ft_assets.vectors_of_the_day import READS
 
 VECTORS = "vectors_of_the_day"
-UNCOPIED, ARE_COPIES = "uncopied_sessions", "are_copies"  # what the one is told, ``file_copies`` finds out
+UNCOPIED, ARE_COPIES = "uncopied_sessions", "are_copies"  # what the one is told, ``column_bytes`` finds out
 # What is made of the items that a table lists, counted beforehand under this name, and where the table has them.
 COUNTED = "counted_items"
 LISTS = {"shown_items": (SEARCH_SESSIONS.name, "results"), "listed_items": (SAMPLED_INPUTS.name, "item_ids")}

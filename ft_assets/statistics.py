@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ft_assets import lineage, queries, schemas
+from ft_assets.column_bytes import same_bytes, values_in
 from ft_assets.histograms import fates_of_pairs
 from ft_assets.lake import Lake
-from ft_assets.same_columns import same_bytes, values_in
 
 if TYPE_CHECKING:
     import duckdb

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ft_assets.same_columns import same_bytes, values_in
+from ft_assets.column_bytes import same_bytes, values_in
 from ft_assets_tests.builders import DAY, NEXT_DAY, make_lake, put_day, sampled, table_of
 
 LISTS = [sampled("s", ["a", "b"]), sampled("t", ["b", "c", "d"])]

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ft_assets.checks import checks, run_check
-from ft_assets.file_copies import are_copies
+from ft_assets.column_bytes import are_copies
 from ft_assets.lake import Lake
 from ft_assets.prepared import COPIED
 from ft_assets_tests.builders import DAY, inputs, make_lake, table_of
