@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -22,8 +22,20 @@ from ft_assets.counted_items import counted_items
 from ft_assets.file_copies import are_copies
 from ft_assets.lake import Lake, Slice
 from ft_assets.parameters import filled
-from ft_assets.prepared import ARE_COPIES, COPIED, COUNTED, LISTS, UNCOPIED, VECTORS, asked_by, prepared
+from ft_assets.prepared import (
+    ARE_COPIES,
+    ARE_OBJECTS,
+    COPIED,
+    COUNTED,
+    LISTS,
+    LISTS_OF,
+    UNCOPIED,
+    VECTORS,
+    asked_by,
+    prepared,
+)
 from ft_assets.reports import CheckOutcome
+from ft_assets.same_columns import same_bytes
 from ft_assets.stated import stated_by_day
 from ft_assets.stored_values import PAIR_TABLES
 from ft_assets.vectors_of_the_day import vectors_of_the_day
@@ -210,9 +222,7 @@ class StoredTable:
             inputs, items, vectors = slices.values()
             self._con.register(name, vectors_of_the_day(inputs, items, vectors, parameters["model"]))
             return
-        if name == UNCOPIED:
-            one, other = slices.values()
-            parameters = {**parameters, ARE_COPIES: are_copies(one, other, COPIED)}
+        parameters = {**parameters, **_told_by_files(name, list(slices.values()))}
         self._con.execute(f"drop table if exists {name}")  # one that was made with other facts
         with queries.seen(self._con, _counted(name, slices)):
             queries.query(self._con, f"prepared/{name}", parameters).create(name)
@@ -236,6 +246,16 @@ class StoredTable:
     def _versions(self, check: Check) -> dict[str, int]:
         newest = self._slice(Read(check.table)).version
         return {check.table: newest, **{view.table: self._slice(view).version for view in check.views}}
+
+
+def _told_by_files(name: str, slices: Sequence[Slice]) -> dict[str, bool]:
+    """What is found out of the files for what is prepared, by the name that its query has for it."""
+    if name == UNCOPIED:
+        one, other = slices
+        return {ARE_COPIES: are_copies(one, other, COPIED)}
+    if name in LISTS_OF:
+        return {ARE_OBJECTS: same_bytes(slices[0], "item_ids", "object_ids")}
+    return {}
 
 
 def _counted(name: str, slices: Mapping[str, Slice]) -> dict[str, pa.Table]:

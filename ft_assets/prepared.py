@@ -15,6 +15,8 @@ from ft_assets.vectors_of_the_day import READS
 
 VECTORS = "vectors_of_the_day"
 UNCOPIED, ARE_COPIES = "uncopied_sessions", "are_copies"  # what the one is told, ``file_copies`` finds out
+# What is told whether items are their own objects, as ``same_columns`` finds out of the table that it is made from.
+LISTS_OF, ARE_OBJECTS = ("session_lists", "sampled_lists"), "are_objects"
 # What is made of the items that a table lists, counted beforehand under this name, and where the table has them.
 COUNTED = "counted_items"
 LISTS = {"shown_items": (SEARCH_SESSIONS.name, "results"), "listed_items": (SAMPLED_INPUTS.name, "item_ids")}
@@ -41,7 +43,7 @@ def asked_by(name: str) -> set[str]:
     if name == VECTORS:
         return {"model"}
     _, body = comment_and_body(queries.read_sql(f"prepared/{name}"))
-    return used_in(body) - {ARE_COPIES}
+    return used_in(body) - {ARE_COPIES, ARE_OBJECTS}
 
 
 def _reads(name: str) -> tuple[str, ...]:
