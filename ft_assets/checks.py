@@ -27,7 +27,7 @@ from ft_assets.prepared import (
     ARE_OBJECTS,
     COPIED,
     COUNTED,
-    LISTS,
+    LISTED,
     LISTS_OF,
     UNCOPIED,
     VECTORS,
@@ -213,7 +213,7 @@ class StoredTable:
         slices = {table: slice_.of_days(days - stated.keys()) if days else slice_ for table, slice_ in slices.items()}
         if rows and not slices[first].file_uris():
             return pa.Table.from_pylist(rows)
-        with queries.session({**slices, **_counted(through.table, slices)}) as con:
+        with queries.session(slices) as con:
             made = queries.query(con, f"prepared/{through.table}", parameters).to_arrow_table()
         return pa.concat_tables([made, pa.Table.from_pylist(rows, made.schema)])
 
@@ -224,7 +224,8 @@ class StoredTable:
             return
         parameters = {**parameters, **_told_by_files(name, list(slices.values()))}
         self._con.execute(f"drop table if exists {name}")  # one that was made with other facts
-        with queries.seen(self._con, _counted(name, slices)):
+        counted = {COUNTED: counted_items(*slices.values())} if name == LISTED else {}
+        with queries.seen(self._con, counted):
             queries.query(self._con, f"prepared/{name}", parameters).create(name)
 
     def _slice(self, read: Read) -> Slice:
@@ -256,14 +257,6 @@ def _told_by_files(name: str, slices: Sequence[Slice]) -> dict[str, bool]:
     if name in LISTS_OF:
         return {ARE_OBJECTS: same_bytes(slices[0], "item_ids", "object_ids")}
     return {}
-
-
-def _counted(name: str, slices: Mapping[str, Slice]) -> dict[str, pa.Table]:
-    """The items that are to be counted for what is prepared, under the name that its query has for them."""
-    if name not in LISTS:
-        return {}
-    table, column = LISTS[name]
-    return {COUNTED: counted_items(slices[table], column)}
 
 
 def run_check(lake: Lake, check: Check, day: dt.date | None, parameters: Mapping[str, Any] | None = None) -> CheckOutcome:

@@ -10,16 +10,14 @@ from functools import cache
 
 from ft_assets import queries
 from ft_assets.parameters import comment_and_body, used_in
-from ft_assets.schemas import SAMPLED_INPUTS, SEARCH_SESSIONS
 from ft_assets.vectors_of_the_day import READS
 
 VECTORS = "vectors_of_the_day"
 UNCOPIED, ARE_COPIES = "uncopied_sessions", "are_copies"  # what the one is told, ``file_copies`` finds out
 # What is told whether items are their own objects, as ``same_columns`` finds out of the table that it is made from.
 LISTS_OF, ARE_OBJECTS = ("session_lists", "sampled_lists"), "are_objects"
-# What is made of the items that a table lists, counted beforehand under this name, and where the table has them.
-COUNTED = "counted_items"
-LISTS = {"shown_items": (SEARCH_SESSIONS.name, "results"), "listed_items": (SAMPLED_INPUTS.name, "item_ids")}
+# What is made of the items that sampled_inputs lists, counted beforehand under this name.
+LISTED, COUNTED = "listed_items", "counted_items"
 # What sampled_inputs takes over from fine_tuning_inputs, as sessions_are_all_there compares it.
 COPIED = (
     *("session_id", "query_hash", "started_at", "is_irrelevant"),
