@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,11 +18,22 @@ import pyarrow as pa
 
 from ft_assets import lineage, queries, schemas
 from ft_assets.check_files import FACTS, Check, Read, checks
-from ft_assets.column_bytes import are_copies
+from ft_assets.column_bytes import are_copies, same_bytes
 from ft_assets.counted_items import counted_items
 from ft_assets.lake import Lake, Slice
 from ft_assets.parameters import filled
-from ft_assets.prepared import ARE_COPIES, COPIED, COUNTED, LISTS, UNCOPIED, VECTORS, asked_by, prepared
+from ft_assets.prepared import (
+    ARE_COPIES,
+    ARE_OBJECTS,
+    COPIED,
+    COUNTED,
+    LISTED,
+    LISTS_OF,
+    UNCOPIED,
+    VECTORS,
+    asked_by,
+    prepared,
+)
 from ft_assets.reports import CheckOutcome
 from ft_assets.stated import stated_by_day
 from ft_assets.stored_values import PAIR_TABLES
@@ -201,7 +212,7 @@ class StoredTable:
         slices = {table: slice_.of_days(days - stated.keys()) if days else slice_ for table, slice_ in slices.items()}
         if rows and not slices[first].file_uris():
             return pa.Table.from_pylist(rows)
-        with queries.session({**slices, **_counted(through.table, slices)}) as con:
+        with queries.session(slices) as con:
             made = queries.query(con, f"prepared/{through.table}", parameters).to_arrow_table()
         return pa.concat_tables([made, pa.Table.from_pylist(rows, made.schema)])
 
@@ -210,11 +221,10 @@ class StoredTable:
             inputs, items, vectors = slices.values()
             self._con.register(name, vectors_of_the_day(inputs, items, vectors, parameters["model"]))
             return
-        if name == UNCOPIED:
-            one, other = slices.values()
-            parameters = {**parameters, ARE_COPIES: are_copies(one, other, COPIED)}
+        parameters = {**parameters, **_told_by_files(name, list(slices.values()))}
         self._con.execute(f"drop table if exists {name}")  # one that was made with other facts
-        with queries.seen(self._con, _counted(name, slices)):
+        counted = {COUNTED: counted_items(*slices.values())} if name == LISTED else {}
+        with queries.seen(self._con, counted):
             queries.query(self._con, f"prepared/{name}", parameters).create(name)
 
     def _slice(self, read: Read) -> Slice:
@@ -238,12 +248,14 @@ class StoredTable:
         return {check.table: newest, **{view.table: self._slice(view).version for view in check.views}}
 
 
-def _counted(name: str, slices: Mapping[str, Slice]) -> dict[str, pa.Table]:
-    """The items that are to be counted for what is prepared, under the name that its query has for them."""
-    if name not in LISTS:
-        return {}
-    table, column = LISTS[name]
-    return {COUNTED: counted_items(slices[table], column)}
+def _told_by_files(name: str, slices: Sequence[Slice]) -> dict[str, bool]:
+    """What is found out of the files for what is prepared, by the name that its query has for it."""
+    if name == UNCOPIED:
+        one, other = slices
+        return {ARE_COPIES: are_copies(one, other, COPIED)}
+    if name in LISTS_OF:
+        return {ARE_OBJECTS: same_bytes(slices[0], "item_ids", "object_ids")}
+    return {}
 
 
 def run_check(lake: Lake, check: Check, day: dt.date | None, parameters: Mapping[str, Any] | None = None) -> CheckOutcome:

@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from ft_assets.day_reading import row_groups
 from ft_assets.lake import Slice
@@ -20,17 +19,16 @@ COUNTS = pa.schema([("item_id", pa.string()), ("results", pa.int64())])
 _newest = Newest[pa.Table]()
 
 
-def counted_items(sessions: Slice, column: str) -> pa.Table:
+def counted_items(sessions: Slice) -> pa.Table:
     """The items of a day's lists, each once.
 
     Args:
-        sessions: a day of a table of sessions.
-        column: its lists, of item ids or of results that have an ``item_id``.
+        sessions: a day of a table that has them in lists, ``item_ids``.
 
     Returns:
         ``item_id``, and in how many ``results`` it stands; one that is null is counted as any other.
     """
-    return _newest.answer((column, *files_of(sessions)), lambda: _counted(sessions, column))
+    return _newest.answer(files_of(sessions), lambda: _counted(sessions))
 
 
 def let_go() -> None:
@@ -38,8 +36,9 @@ def let_go() -> None:
     _newest.kept = None
 
 
-def _counted(sessions: Slice, column: str) -> pa.Table:
-    counts = [part for group in row_groups(sessions, [column], [column]) for part in _of_group(group[column])]
+def _counted(sessions: Slice) -> pa.Table:
+    columns = ["item_ids"]
+    counts = [part for group in row_groups(sessions, columns, columns) for part in _of_group(group["item_ids"])]
     of_day = pa.concat_tables([COUNTS.empty_table(), *counts]).group_by("item_id").aggregate([("results", "sum")])
     return of_day.rename_columns(COUNTS.names)
 
@@ -47,8 +46,6 @@ def _counted(sessions: Slice, column: str) -> pa.Table:
 def _of_group(lists: pa.ChunkedArray) -> Iterator[pa.Table]:
     for chunk in lists.chunks:
         items = chunk.flatten()
-        if pa.types.is_struct(items.type):
-            items = pc.struct_field(items, "item_id")
         if not pa.types.is_dictionary(items.type):  # as another writer wrote it
             items = items.dictionary_encode()
         names = pa.concat_arrays([items.dictionary, pa.nulls(1, items.dictionary.type)])

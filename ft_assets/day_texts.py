@@ -110,7 +110,7 @@ def let_go() -> None:
 
 
 def _found(inputs: Slice, items: Slice) -> DayTexts:
-    listed = counted_items.counted_items(inputs, "item_ids")
+    listed = counted_items.counted_items(inputs)
     with queries.session({"sampled_inputs": inputs, "items": items, "counted_items": listed}) as con:
         asked = queries.query(con, "assets/queries_of_the_day").to_arrow_table()
         shown = queries.query(con, "assets/items_of_the_day").to_arrow_table()

@@ -10,14 +10,14 @@ from functools import cache
 
 from ft_assets import queries
 from ft_assets.parameters import comment_and_body, used_in
-from ft_assets.schemas import SAMPLED_INPUTS, SEARCH_SESSIONS
 from ft_assets.vectors_of_the_day import READS
 
 VECTORS = "vectors_of_the_day"
 UNCOPIED, ARE_COPIES = "uncopied_sessions", "are_copies"  # what the one is told, ``column_bytes`` finds out
-# What is made of the items that a table lists, counted beforehand under this name, and where the table has them.
-COUNTED = "counted_items"
-LISTS = {"shown_items": (SEARCH_SESSIONS.name, "results"), "listed_items": (SAMPLED_INPUTS.name, "item_ids")}
+# What is told whether items are their own objects, as ``column_bytes`` finds out of the table that it is made from.
+LISTS_OF, ARE_OBJECTS = ("session_lists", "sampled_lists"), "are_objects"
+# What is made of the items that sampled_inputs lists, counted beforehand under this name.
+LISTED, COUNTED = "listed_items", "counted_items"
 # What sampled_inputs takes over from fine_tuning_inputs, as sessions_are_all_there compares it.
 COPIED = (
     *("session_id", "query_hash", "started_at", "is_irrelevant"),
@@ -41,7 +41,7 @@ def asked_by(name: str) -> set[str]:
     if name == VECTORS:
         return {"model"}
     _, body = comment_and_body(queries.read_sql(f"prepared/{name}"))
-    return used_in(body) - {ARE_COPIES}
+    return used_in(body) - {ARE_COPIES, ARE_OBJECTS}
 
 
 def _reads(name: str) -> tuple[str, ...]:

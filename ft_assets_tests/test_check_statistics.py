@@ -16,7 +16,7 @@ import pytest
 from ft_assets import queries, schemas
 from ft_assets.checks import Check, Found, StoredTable, checks, run_check
 from ft_assets.lake import Lake
-from ft_assets.prepared import prepared
+from ft_assets.prepared import ARE_OBJECTS, LISTS_OF, prepared
 from ft_assets_tests.builders import DAY, make_lake, pair, put_day, sampled, session, table_of
 
 Array = np.ndarray[Any, Any]
@@ -54,7 +54,8 @@ def violations(check: str, tables: dict[str, pa.Table], **parameters: Any) -> li
     for through in sorted(named(check).through, key=lambda read: -read.days_before):
         for table in prepared()[through.table]:  # under the name that the query knows; the day's own at last
             con.register(table, tables[replace(through, table=table).view])
-        con.register(through.view, queries.query(con, f"prepared/{through.table}").to_arrow_table())
+        told = {ARE_OBJECTS: False} if through.table in LISTS_OF else {}
+        con.register(through.view, queries.query(con, f"prepared/{through.table}", told).to_arrow_table())
     for name, table in tables.items():
         con.register(name, table)
     *numbers, last = con.extract_statements(queries.read_sql(f"checks/{check}"))

@@ -12,7 +12,7 @@ import pytest
 from ft_assets import day_files
 from ft_assets.counted_items import counted_items
 from ft_assets.lake import Slice
-from ft_assets_tests.builders import DAY, inputs, make_lake, session, table_of
+from ft_assets_tests.builders import DAY, inputs, make_lake, table_of
 
 Row = dict[str, Any]
 
@@ -28,8 +28,8 @@ def counts_of(lists: list[list[str | None] | None]) -> Counter[str | None]:
     return Counter(item for each in lists for item in each or ())
 
 
-def counted(sessions: Slice, column: str) -> Counter[str | None]:
-    rows = counted_items(sessions, column).to_pylist()
+def counted(sessions: Slice) -> Counter[str | None]:
+    rows = counted_items(sessions).to_pylist()
     assert len({row["item_id"] for row in rows}) == len(rows)  # each once
     return Counter({row["item_id"]: row["results"] for row in rows})
 
@@ -41,18 +41,14 @@ def test_items_are_counted_as_the_lists_hold_them(
 ) -> None:
     monkeypatch.setattr(day_files, "GROUP_BYTES", 1)
     lists = lists_of(seed)
-    results = [None if each is None else [(item, 0.5) for item in each] for each in lists]
-    tables = {
-        "search_sessions": ("results", [session(f"s{n}", []) | {"results": each} for n, each in enumerate(results)]),
-        "sampled_inputs": ("item_ids", [inputs(f"s{n}", []) | {"item_ids": each, "kept": []} for n, each in enumerate(lists)]),
-    }
+    rows = [inputs(f"s{number}", []) | {"item_ids": each, "kept": []} for number, each in enumerate(lists)]
+    starts = range(0, len(rows), rows_of_group)
+    batches = [table_of("sampled_inputs", rows[at : at + rows_of_group]).to_batches()[0] for at in starts]
     lake = make_lake(tmp_path)
-    for name, (column, rows) in tables.items():
-        batches = [table_of(name, rows[at : at + rows_of_group]).to_batches()[0] for at in range(0, len(rows), rows_of_group)]
-        lake.replace_day(name, DAY, batches.copy, {})
-        day = lake.slice(name, DAY)
-        assert sum(file.metadata.num_row_groups for file in day.fragments()) == len(batches)
-        assert counted(day, column) == counts_of(lists), column
+    lake.replace_day("sampled_inputs", DAY, batches.copy, {})
+    day = lake.slice("sampled_inputs", DAY)
+    assert sum(file.metadata.num_row_groups for file in day.fragments()) == len(batches)
+    assert counted(day) == counts_of(lists)
 
 
 def test_what_another_writer_wrote_without_codes_is_counted_too(tmp_path: Path) -> None:
@@ -62,11 +58,11 @@ def test_what_another_writer_wrote_without_codes_is_counted_too(tmp_path: Path) 
     (file,) = day.file_uris()
     as_views = pa.array(lists, pa.list_(pa.string_view()))
     pq.write_table(pa.table({"item_ids": as_views}), file.removeprefix("file://"), use_dictionary=False)
-    assert counted(day, "item_ids") == counts_of(lists)
+    assert counted(day) == counts_of(lists)
 
 
 def test_the_items_of_a_day_that_is_not_there_are_none(tmp_path: Path) -> None:
-    assert counted_items(make_lake(tmp_path).slice("sampled_inputs", DAY), "item_ids").num_rows == 0
+    assert counted_items(make_lake(tmp_path).slice("sampled_inputs", DAY)).num_rows == 0
 
 
 def test_a_day_made_anew_is_counted_anew(tmp_path: Path) -> None:
@@ -74,4 +70,4 @@ def test_a_day_made_anew_is_counted_anew(tmp_path: Path) -> None:
     for items in (["a", "b"], ["b"]):
         rows = table_of("sampled_inputs", [inputs("s", items) | {"kept": [True] * len(items)}])
         lake.replace_day("sampled_inputs", DAY, rows.to_batches, {})
-        assert counted(lake.slice("sampled_inputs", DAY), "item_ids") == Counter(items)
+        assert counted(lake.slice("sampled_inputs", DAY)) == Counter(items)

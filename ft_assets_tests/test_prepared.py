@@ -174,6 +174,42 @@ def test_a_session_is_doubtful_where_its_pairs_are_not_as_they_should_be(seed: i
     assert len(found) < 25  # the others need not be looked at
 
 
+def sessions_of_any_kind(seed: int) -> list[Row]:
+    """Sessions whose items are their own objects, some with nulls, repeats or lists of other lengths, or without lists."""
+    chance, rows = random.Random(seed), []
+    for number in range(40):
+        items = [chance.choice([None, *"abcdefghijkl"]) for _ in range(chance.randrange(7))]
+        row = inputs(f"s{number}", [f"{item}" for item in items])
+        marks = {name: [chance.choice([True, False, None]) for _ in items] for name in ("clicked", "kept")}
+        if chance.random() < 0.2:
+            marks["kept"].append(True)
+        shown: Any = None if chance.random() < 0.1 else items
+        rows.append({**row, **marks, "item_ids": shown, "object_ids": shown})
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("table", "name"), [("fine_tuning_inputs", "session_lists"), ("sampled_inputs", "sampled_lists")], ids=["inputs", "sampled"]
+)
+def test_lists_say_the_same_where_the_ids_of_objects_are_not_read(table: str, name: str) -> None:
+    for seed in range(5):
+        rows = table_of(table, sessions_of_any_kind(seed))
+        with queries.session({table: rows}) as con:
+            read, unread = (
+                queries.rows(queries.query(con, f"prepared/{name}", {"are_objects": told})) for told in (False, True)
+            )
+        assert len(read) == 40
+        assert read == unread
+
+
+def test_ids_of_objects_that_are_not_the_items_are_read(tmp_path: Path) -> None:
+    parts = inputs("s", ["a", "b", "c"], ["a", "b"]) | {"object_ids": ["x", "x", "y"], "kept": [True] * 3}
+    lake = make_lake(tmp_path, sampled_inputs=table_of("sampled_inputs", [parts]))
+    check = next(check for check in checks() if (check.table, check.name) == ("sampled_inputs", "sessions_give_pairs"))
+    with StoredTable(lake, "sampled_inputs", DAY) as stored:
+        assert stored.run(check).numbers["pairs"] == 1  # one object clicked, one not: of items it would be two
+
+
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     rows = [

@@ -1,6 +1,11 @@
 -- The sessions as their lists say, each list read once: what tells of nearly all of them that nothing can be wrong.
 -- reads fine_tuning_inputs
-with sessions as (
+with lists as (
+    /* Where files say that items are their own objects ($are_objects), the ids of these are not read. */
+    select * replace (case when $are_objects then item_ids else object_ids end as object_ids)
+    from fine_tuning_inputs
+),
+sessions as (
     select *,
         coalesce(
             len(item_ids) > 0 and len(object_ids) = len(item_ids) and len(ranks) = len(item_ids)
@@ -12,7 +17,7 @@ with sessions as (
             and list_count(clicked) = len(clicked) and list_count(event_weight) = len(event_weight),
             false
         ) as has_no_null
-    from fine_tuning_inputs
+    from lists
 )
 select session_id, is_irrelevant, is_aligned, has_no_null,
     coalesce(isfinite(list_sum(ranks)), true) as has_finite_ranks, /* What is no number makes a sum that is none. */
