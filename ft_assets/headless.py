@@ -42,7 +42,10 @@ from ft_assets.reports import CheckOutcome
 # As the workspace.yaml of a checkout; an installed wheel has none.
 WORKSPACE = "load_from:\n  - python_module: {module_name: ft_assets.definitions, location_name: ft_assets}\n"
 # What takes longest of what a day imports: a worker has it before there is a day to make.
-OF_A_DAY = ("torch", "matplotlib.backends.backend_agg", "ft_assets.definitions", "ft_assets.encoders", "ft_assets.kernels")
+OF_A_DAY = (
+    *("torch", "matplotlib.backends.backend_agg", "pyarrow.dataset"),
+    *("ft_assets.definitions", "ft_assets.encoders", "ft_assets.kernels"),
+)
 # Of Dagster's, what knows of days and outcomes; what it keeps of each run by itself, such as its log, is not asked for.
 DATABASES = ("history/runs.db*", "history/runs/index.db*", "schedules/schedules.db*")
 

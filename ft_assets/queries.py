@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from decimal import Decimal
@@ -58,10 +60,11 @@ class _Database:
 
     def __init__(self) -> None:
         self.process = os.getpid()
-        self._spill = tempfile.TemporaryDirectory(prefix="ft_assets_duckdb_")
+        spill = tempfile.mkdtemp(prefix="ft_assets_duckdb_")
+        self._clear = weakref.finalize(self, shutil.rmtree, spill, ignore_errors=True)  # at the latest when the process ends
         self._limits = _limits()
         # What was read of files is the system's to keep: a database lives as long as its process.
-        set_ = {"temp_directory": self._spill.name, "enable_external_file_cache": "false", **self._limits}
+        set_ = {"temp_directory": spill, "enable_external_file_cache": "false", **self._limits}
         self._con = duckdb.connect(config=set_)
         self._con.execute(read_sql("macros"))
         self._numbers = itertools.count(1)
@@ -93,7 +96,7 @@ class _Database:
     def close(self) -> None:
         """Let go of all that it holds."""
         self._con.close()
-        self._spill.cleanup()
+        self._clear()
 
 
 def _limits() -> dict[str, str]:

@@ -7,6 +7,7 @@ reads the end of its pipe has lost its owner, and ends at once, whatever it is d
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import importlib
 import os
@@ -88,14 +89,18 @@ class Worker:
         except (EOFError, pickle.UnpicklingError, OSError, ValueError):
             self._heard.put((self, "died", self._process.wait()))
 
+    def dismiss(self) -> None:
+        """Let it end by itself, when it has done what it was given."""
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.close()
+
     def end(self, *, at_once: bool) -> None:
         """Let it end by itself, or at once; it has ended when this returns."""
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
         if at_once:
             self._process.kill()
-        with suppress(BrokenPipeError):
-            self._process.stdin.close()
+        self.dismiss()
         self._process.wait()
         self._thread.join()
         self._process.stdout.close()
@@ -153,6 +158,8 @@ def serve(hand: str) -> None:
     for task in _tasks(made, sys.stdin.buffer):
         say("done", made.do(task))
     made.close()
+    atexit._run_exitfuncs()
+    os._exit(0)  # all that is left is memory: to take it apart piece by piece takes the interpreter a second
 
 
 def _tasks(hand: Hand, stream: BinaryIO) -> Iterator[Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import dagster as dg
+import pyarrow as pa
 
 from ft_assets.day_order import Made
 from ft_assets.defs import partitions
@@ -105,9 +106,10 @@ def environment_of(at_once: int) -> dict[str, str]:
 
 
 def take_all_cores() -> None:
-    """Let this process, a worker, query on all cores: no day waits any more."""
+    """Let this process, a worker, query and read on all cores: no day waits any more."""
     if SHARED in os.environ:
         os.environ[THREADS] = str(cores())
+        pa.set_cpu_count(cores())
 
 
 def tables_of(request: dg.RunRequest) -> list[str]:
@@ -210,6 +212,7 @@ class _Making:
         """Have a worker make the next day, if there is one."""
         number = len(self.began)
         if number == len(self.wanted):
+            worker.dismiss()  # to end takes it a second, beside the others
             return
         request = self.wanted[number]
         self.under_way[worker], self.began[number] = number, time.perf_counter()
