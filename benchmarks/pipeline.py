@@ -104,7 +104,7 @@ def told(file: str, *names: str) -> float:
 
 
 @contextmanager
-def highest_memory(every: float = 0.1, files_every: float = 5.0) -> Iterator[list[float]]:
+def highest_memory(every: float = 0.25, files_every: float = 5.0) -> Iterator[list[float]]:
     """The highest memory of this process and its workers so far, in MiB.
 
     What is theirs alone is looked at often. Pages of files, which they share and which are to be counted once, only now and

@@ -9,6 +9,7 @@ process share one database in memory, each with a connection and a schema of its
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import shutil
@@ -28,6 +29,8 @@ import pyarrow as pa
 from ft_assets.lake import Slice
 
 BATCH_ROWS = 65_536
+# What a database says that has come to its end, by a fault or with its process.
+LOST = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
 MEMORY_MIB = 4_096  # of a process, where FT_ASSETS_DUCKDB_MEMORY does not say; what is more goes to disk
 
 
@@ -88,7 +91,7 @@ class _Database:
             yield con
         finally:
             con.close()  # whatever it was doing
-            with suppress(duckdb.FatalException, duckdb.InternalException), self._con.cursor() as last:  # it may be lost
+            with suppress(*LOST), self._con.cursor() as last:
                 last.execute(f"drop schema if exists {schema} cascade")
                 # Said again, it has the memory handed back that the tables took: else the process would keep it.
                 last.execute(f"set memory_limit = '{self._limits['memory_limit']}'")
@@ -121,6 +124,13 @@ class _Shared:
             self._database.limit()
             return self._database
 
+    def close(self) -> None:
+        """Share none any more."""
+        with self._lock:
+            if self._database is not None and self._database.process == os.getpid():
+                self._database.close()
+            self._database = None
+
     def give_up(self, database: _Database) -> None:
         """Open another one for who comes next: after a fatal error a database answers nothing any more."""
         with self._lock:
@@ -129,6 +139,7 @@ class _Shared:
 
 
 _shared = _Shared()
+atexit.register(_shared.close)  # DuckDB complains of connections that the interpreter takes apart
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import ctypes
+import gc
 import importlib
 import os
 import pickle
@@ -19,12 +20,14 @@ import sys
 import threading
 import traceback
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol
 
 PROGRAM = "import sys; from ft_assets.workers import serve; serve(sys.argv[1])"
 PARENT_DEATH_SIGNAL = 1  # prctl's PR_SET_PDEATHSIG
+LEAST = 19  # of priorities
 
 
 class Hand(Protocol):
@@ -153,8 +156,14 @@ def serve(hand: str) -> None:
             pickle.dump((kind, what), answers)
             answers.flush()
 
-    module, _, name = hand.partition(":")
-    made: Hand = getattr(importlib.import_module(module), name)(lambda what: say("told", what))
+    def make() -> Hand:
+        module, _, name = hand.partition(":")
+        made: Hand = getattr(importlib.import_module(module), name)(lambda what: say("told", what))
+        gc.freeze()  # what is imported stays: it need not be looked through for what nobody holds any more
+        return made
+
+    with ThreadPoolExecutor(1, initializer=_give_way) as beforehand:
+        made = beforehand.submit(make).result()
     for task in _tasks(made, sys.stdin.buffer):
         say("done", made.do(task))
     made.close()
@@ -192,6 +201,12 @@ def _tasks(hand: Hand, stream: BinaryIO) -> Iterator[Any]:
         yield task[0]
         with lock:
             undone -= 1
+
+
+def _give_way() -> None:
+    """Let this thread run where others do not: it may be started while others are at work, and nobody waits for it yet."""
+    if sys.platform == "linux":  # elsewhere a thread has no priority of its own
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), LEAST)
 
 
 def _die_with_parent() -> None:
