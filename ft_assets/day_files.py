@@ -70,14 +70,12 @@ def write_day(root: pafs.FileSystem, table: Table, day: dt.date, batches: Iterab
             group = next(groups, None)
             while group is not None:
                 path = f"{folder}/part-{uuid.uuid4()}.zstd.parquet"
-                files.append(_action(path, day))  # known before it is there: what goes wrong takes it away
+                files.append(added(path, day))  # known before it is there: what goes wrong takes it away
                 in_file, size, group = _write_file(root, f"{table.name}/{path}", group, groups)
-                files[-1] = _action(path, day, in_file, size)
+                files[-1] = added(path, day, in_file, size)
                 rows += in_file
     except BaseException:
-        for file in files:  # nobody has committed them
-            with suppress(OSError):
-                root.delete_file(f"{table.name}/{file.path}")
+        take_away(root, table, files)
         raise
     return WrittenDay(tuple(files), rows)
 
@@ -210,12 +208,20 @@ def _words(schema: pa.Schema) -> list[str]:
     return names
 
 
-def _action(path: str, day: dt.date, rows: int = 0, size: int = 0) -> AddAction:
+def take_away(root: pafs.FileSystem, table: Table, files: Iterable[AddAction]) -> None:
+    """Delete files that nobody has committed, those of them that are there."""
+    for file in files:
+        with suppress(OSError):
+            root.delete_file(f"{table.name}/{file.path}")
+
+
+def added(path: str, day: dt.date | None, rows: int = 0, size: int = 0) -> AddAction:
+    """A file as a commit names it, of a day where its table is kept by day."""
     # Only the count is stated: the log holds no one's words or ids (see lake.TABLE_CONFIGURATION).
     return AddAction(
         path=path,
         size=size,
-        partition_values={"session_date": day.isoformat()},
+        partition_values={} if day is None else {"session_date": day.isoformat()},
         modification_time=int(time.time() * 1000),
         data_change=True,
         stats=json.dumps({"numRecords": rows}),

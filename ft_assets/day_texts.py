@@ -124,5 +124,4 @@ def name_of(role: pa.Array | pa.Scalar, text_hash: pa.Array) -> pa.Array:
 
 def whole(column: pa.ChunkedArray) -> pa.Array:
     """A column in one piece."""
-    chunks = column.chunks
-    return pa.concat_arrays(chunks) if chunks else pa.array([], column.type)
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])

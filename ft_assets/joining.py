@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ft_assets.day_texts import whole
 from ft_assets.schemas import FINE_TUNING_INPUTS
 
 Array = np.ndarray[Any, Any]
@@ -31,7 +32,7 @@ LOGGED = ["session_id", "session_date", "query_text", "started_at", "results", "
 
 def item_names(results: pa.ChunkedArray) -> pa.Array:
     """The distinct items of lists of results, whose items are a dictionary of one piece."""
-    return _whole(results).flatten().field("item_id").dictionary_encode().dictionary
+    return whole(results).flatten().field("item_id").dictionary_encode().dictionary
 
 
 def events_of(session_ids: pa.ChunkedArray, events: pa.Table, names: pa.ChunkedArray) -> pa.ListArray:
@@ -42,8 +43,8 @@ def events_of(session_ids: pa.ChunkedArray, events: pa.Table, names: pa.ChunkedA
         events: columns session_id, item_id, is_positive.
         names: distinct items that become the dictionary; an event on another one has no item here.
     """
-    ids = _whole(session_ids).dictionary_encode()
-    found = pc.index_in(_whole(events["session_id"]), value_set=ids.dictionary, skip_nulls=True)
+    ids = whole(session_ids).dictionary_encode()
+    found = pc.index_in(whole(events["session_id"]), value_set=ids.dictionary, skip_nulls=True)
     mine = np.flatnonzero(found.is_valid().to_numpy(zero_copy_only=False))  # those of flagged sessions are not read
     at = found.take(pa.array(mine)).to_numpy()
     counts = np.bincount(at, minlength=len(ids.dictionary))
@@ -52,13 +53,9 @@ def events_of(session_ids: pa.ChunkedArray, events: pa.Table, names: pa.ChunkedA
     # Sessions of one id each have all of its events.
     places = np.repeat(starts[code] - offsets[:-1], counts[code]) + np.arange(offsets[-1])
     rows = pa.array(mine[np.argsort(at, kind="stable")][places])
-    item = pa.DictionaryArray.from_arrays(pc.index_in(_whole(events["item_id"]), value_set=_whole(names)), _whole(names))
-    values = pa.StructArray.from_arrays([item.take(rows), _whole(events["is_positive"]).take(rows)], ["item_id", "is_positive"])
+    item = pa.DictionaryArray.from_arrays(pc.index_in(whole(events["item_id"]), value_set=whole(names)), whole(names))
+    values = pa.StructArray.from_arrays([item.take(rows), whole(events["is_positive"]).take(rows)], ["item_id", "is_positive"])
     return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
-
-
-def _whole(column: pa.ChunkedArray) -> pa.Array:
-    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ class Catalogue:
     @classmethod
     def of(cls, items: pa.Table) -> Catalogue:
         """From the columns item_id and object_id."""
-        return cls(*(_whole(items[name]) for name in ("item_id", "object_id")))
+        return cls(*(whole(items[name]) for name in ("item_id", "object_id")))
 
     def rows_of(self, names: pa.Array) -> tuple[Array, pa.DictionaryArray]:
         """Row of each name, int64, -1 for one without a text; and its object, null there. It knows what it was asked last."""

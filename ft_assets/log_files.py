@@ -7,8 +7,6 @@ nobody reads of them (their least and greatest). The days of added rows are as t
 from __future__ import annotations
 
 import datetime as dt
-import json
-import time
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -21,6 +19,7 @@ import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 from deltalake.transaction import AddAction
 
+from ft_assets.day_files import DICTIONARY_BYTES, FILE_BYTES, added, take_away
 from ft_assets.feeding import conform
 from ft_assets.schemas import SEARCH_SESSIONS, SESSION_EVENTS, Table
 
@@ -30,8 +29,6 @@ WRITTEN = frozenset({SEARCH_SESSIONS.name, SESSION_EVENTS.name})  # the tables t
 DAY = "session_date"
 GROUP_BYTES = 8 * 1024**2  # of memory, at least, in a row group
 WAITING_BYTES = 128 * 1024**2  # of all days together; more is written in smaller groups
-FILE_BYTES = 128 * 1024**2
-DICTIONARY_BYTES = 16 * 1024**2
 RESULTS, ITEM_ID, RANK = "results", "item_id", "rank"
 # Columns whose values come again and again. Of ids of its own rows a dictionary is one more copy.
 REPEATED = (
@@ -77,9 +74,7 @@ def add_files(root: pafs.FileSystem, table: Table, batches: Iterable[pa.RecordBa
     except BaseException:
         for each in days.values():
             each.abandon()
-        for file in done.files:  # nobody has committed them
-            with suppress(OSError):
-                root.delete_file(f"{table.name}/{file.path}")
+        take_away(root, table, done.files)
         raise
     return done
 
@@ -164,7 +159,7 @@ class _Day:
         self.root.create_dir(f"{self.table.name}/{self.folder}".rstrip("/"), recursive=True)
         self.path = f"{self.folder}part-{uuid.uuid4()}.zstd.parquet"
         self.at = len(self.done.files)
-        self.done.files.append(_action(self.path, self.day))  # known before it is there: what goes wrong takes it away
+        self.done.files.append(added(self.path, self.day))  # known before it is there: what goes wrong takes it away
         self.sink = self.root.open_output_stream(f"{self.table.name}/{self.path}")
         self.writer = pq.ParquetWriter(
             self.sink,
@@ -185,7 +180,7 @@ class _Day:
         size = self.sink.tell()
         self.sink.close()
         self.writer = None
-        self.done.files[self.at] = _action(self.path, self.day, self.rows, size)
+        self.done.files[self.at] = added(self.path, self.day, self.rows, size)
         self.done.rows += self.rows
         self.rows = 0
 
@@ -197,15 +192,3 @@ class _Day:
     def abandon(self) -> None:
         with suppress(Exception):
             self.end()
-
-
-def _action(path: str, day: dt.date | None, rows: int = 0, size: int = 0) -> AddAction:
-    # Only the count is stated: the log holds no one's words or ids (see lake.TABLE_CONFIGURATION).
-    return AddAction(
-        path=path,
-        size=size,
-        partition_values={} if day is None else {DAY: day.isoformat()},
-        modification_time=int(time.time() * 1000),
-        data_change=True,
-        stats=json.dumps({"numRecords": rows}),
-    )
